@@ -1,0 +1,396 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Threading.Channels;
+
+namespace KvmSwitch.Core;
+
+/// <summary>What is switched.</summary>
+public sealed record SwitchSetup(ImmutableArray<Device> Devices, ImmutableArray<MachineId> Machines, LeaseTimes Lease);
+
+/// <summary>
+/// Owns the switching state. One loop writes it; everybody else sends it messages and reads snapshots. What a message starts
+/// (a handoff, a look) runs beside the loop and reports back to it as a message.
+/// </summary>
+public sealed class Switcher : IAsyncDisposable
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+
+    private readonly Channel<Action> _inbox = Channel.CreateUnbounded<Action>(new() { SingleReader = true });
+    private readonly SwitchEdges _edges;
+    private readonly IStateStore _store;
+    private readonly ImmutableDictionary<DeviceId, DeviceState> _devices;
+    private readonly ImmutableDictionary<MachineId, MachineState> _machines;
+    private readonly SnapshotFeed<Snapshot> _feed;
+    private readonly StateWriter _writer;
+    private readonly ITimer _alarm;
+    private readonly string _epoch;
+    private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long _lastId;
+    private bool _closing;
+    private Task _loop = Task.CompletedTask;
+
+    public Switcher(SwitchSetup setup, SwitchEdges edges, IStateStore store)
+    {
+        (_edges, _store) = (edges, store);
+        _writer = new(store);
+        _devices = setup.Devices.ToImmutableDictionary(device => device.Id, device => new DeviceState(device));
+        _machines = setup.Machines.ToImmutableDictionary(id => id, id => new MachineState(id, new(edges.Clock, setup.Lease)));
+        Order = setup;
+        _epoch = edges.Clock.GetUtcNow().ToUnixTimeSeconds().ToString("x", CultureInfo.InvariantCulture);
+        _alarm = edges.Clock.CreateTimer(_ => Post(OnAlarm), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _feed = new(TakeSnapshot());
+    }
+
+    /// <summary>The state now. Never waits.</summary>
+    public Snapshot Current => _feed.Current;
+
+    private SwitchSetup Order { get; }
+
+    /// <summary>The state now and after every change.</summary>
+    public IAsyncEnumerable<Snapshot> WatchAsync(CancellationToken cancellationToken) => _feed.WatchAsync(cancellationToken);
+
+    /// <summary>
+    /// Reads what is wanted, looks where everything is, and sets right what differs: starting up is reconciling. A handoff to a
+    /// machine that a crash cut short is not resumed: its devices go home.
+    /// </summary>
+    /// <param name="running">The machines that run already.</param>
+    /// <returns>Once the first look is over. Devices that have to come home may still be on their way.</returns>
+    /// <exception cref="SwitchException">The saved state can't be read.</exception>
+    public Task StartAsync(IReadOnlyCollection<MachineId> running)
+    {
+        var saved = _store.Load();
+        _loop = Task.Run(LoopAsync);
+        Post(() =>
+        {
+            foreach (var (id, desired) in saved) Adopt(id, desired);
+            foreach (var id in running) _machines[id].Running = true;
+            Look();
+        });
+        return _settled.Task;
+    }
+
+    /// <summary>Moves devices, and returns when that is done and seen on the other side.</summary>
+    /// <exception cref="SwitchException">Refused, or failed and undone: the message says why.</exception>
+    public async Task<Handoff> RequestAsync(HandoffRequest request)
+    {
+        var answer = new TaskCompletionSource<Handoff>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var taken = Post(() =>
+        {
+            try
+            {
+                Begin(request, answer);
+            }
+            catch (SwitchException refusal)
+            {
+                answer.SetException(refusal);
+            }
+        });
+        if (!taken) throw Rules.Closing();
+        return await answer.Task;
+    }
+
+    /// <summary>QEMU of this machine runs and answers.</summary>
+    public void MachineUp(MachineId machine) => Post(() => OnMachineUp(machine));
+
+    /// <summary>The guest was reset, shut down, panicked, or its QEMU ended: all it held comes home, now.</summary>
+    /// <param name="gesture">The word for the history, of <see cref="Gesture"/>.</param>
+    public void GuestLost(MachineId machine, string gesture) => Post(() => OnGuestLost(_machines[machine], gesture));
+
+    /// <summary>An agent proved itself to be this machine's. Its heartbeats count from now on.</summary>
+    public void AgentConnected(MachineId machine, long session) => Post(() => _machines[machine].Lease.Connect(session));
+
+    public void Heartbeat(MachineId machine, long session) => Post(() => _machines[machine].Lease.Renew(session));
+
+    /// <summary>Something may have changed outside: look again.</summary>
+    public void LookAgain() => Post(Look);
+
+    /// <summary>Faults when the loop met a defect of its own: then only starting anew (which reconciles) helps.</summary>
+    public Task Ended => _loop;
+
+    /// <summary>Lets handoffs under way end (each step has its deadline), then stops. Devices stay where they are.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Post(() =>
+        {
+            _closing = true;
+            CloseWhenIdle();
+        });
+        await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _alarm.DisposeAsync();
+        await _writer.DisposeAsync();
+    }
+
+    private void CloseWhenIdle()
+    {
+        if (_closing && _devices.Values.All(device => device.Run is null)) _inbox.Writer.TryComplete();
+    }
+
+    private bool Post(Action message) => _inbox.Writer.TryWrite(message);
+
+    private async Task LoopAsync()
+    {
+        await foreach (var message in _inbox.Reader.ReadAllAsync())
+        {
+            message();
+            SetAlarm();
+            var snapshot = TakeSnapshot();
+            if (!Same(snapshot, _feed.Current)) _feed.Publish(snapshot);
+        }
+    }
+
+    private void Adopt(DeviceId id, Desired desired)
+    {
+        // A device or machine that the configuration no longer names can't be given to anybody: host is home.
+        if (!_devices.TryGetValue(id, out var device)) return;
+        if (desired.Owner.Machine is { } machine && !_machines.ContainsKey(machine)) return;
+        device.Want(desired, _edges.Clock);
+        if (desired.Owner.Machine is { } awaited && desired.Limit is null) _machines[awaited].Lease.Await();
+    }
+
+    private void Begin(HandoffRequest request, TaskCompletionSource<Handoff> answer)
+    {
+        if (_closing) throw Rules.Closing();
+        var devices = request.Devices.Distinct().Select(id => _devices[id]).ToImmutableArray();
+        if (request.To.Machine is { } machine)
+        {
+            Rules.CheckGive(request, devices, _machines[machine]);
+            Give(devices, _machines[machine], request, answer);
+        }
+        else
+        {
+            BringHome(devices, request.Gesture, request.Uid, answer);
+        }
+    }
+
+    private void Give(
+        ImmutableArray<DeviceState> devices, MachineState to, HandoffRequest request, TaskCompletionSource<Handoff> answer)
+    {
+        var before = devices.ToImmutableDictionary(device => device.Id, device => device.Desired);
+        var limit = request.TimeLimit is { } time ? new TimeLimit(time, _edges.Clock.GetUtcNow() + time) : null;
+        foreach (var device in devices) device.Want(new(to.Id) { Limit = limit }, _edges.Clock);
+        var wanted = Wanted();
+
+        // Decided once, on the loop: a run must not read the loop's state.
+        var live = _machines.Values.Where(machine => machine.Lease.IsLive).Select(machine => machine.Id).ToImmutableHashSet();
+        Start(
+            devices, request, answer,
+            to.Id,
+            (run, cancelled) => run.GiveAsync(
+                [.. devices.Select(device => device.Device)], to.Id, live.Contains, live.Contains,
+                token => _writer.SaveAsync(wanted, token), cancelled),
+            result =>
+            {
+                if (result.Outcome is Outcome.Done or Outcome.Unchanged) return;
+                foreach (var device in devices.Where(device => device.Desired.Owner == to.Id))
+                {
+                    var back = before[device.Id];
+                    var wentBack = result.Observed.TryGetValue(device.Id, out var seen) && seen.IsAt(back.Owner);
+                    device.Want(wentBack ? back : Desired.Home, _edges.Clock);
+                }
+            });
+    }
+
+    private void BringHome(
+        ImmutableArray<DeviceState> devices, string gesture, long uid = -1, TaskCompletionSource<Handoff>? answer = null)
+    {
+        if (devices.IsEmpty) return;
+        var earlier = devices.Where(device => device.Run is not null).ToImmutableDictionary(device => device.Id, device => device.Run!);
+        foreach (var run in earlier.Values.Distinct()) run.Cancel(gesture);
+        foreach (var device in devices) device.Want(Desired.Home, _edges.Clock);
+        Start(
+            devices, new(devices.Select(device => device.Id).ToImmutableArray(), Owner.Host, gesture) { Uid = uid }, answer, null,
+            (run, _) => run.BringHomeAsync(
+                [.. devices.Select(device => device.Device)],
+                id => earlier.TryGetValue(id, out var before) ? before.Ended : Task.CompletedTask),
+            _ => { });
+    }
+
+    private void Start(
+        ImmutableArray<DeviceState> devices, HandoffRequest request, TaskCompletionSource<Handoff>? answer, MachineId? target,
+        Func<HandoffRun, CancellationToken, Task<RunResult>> act, Action<RunResult> settle)
+    {
+        var suspects = Suspects(devices, target);
+        var running = new RunningHandoff($"{_epoch}-{++_lastId}", request);
+        var from = devices.Select(device => device.Placement.Machine is { } machine ? (Owner)machine : Owner.Host).ToImmutableArray();
+        var (started, wall) = (_edges.Clock.GetTimestamp(), _edges.Clock.GetUtcNow());
+        foreach (var device in devices) device.Run = running;
+        _ = Task.Run(async () =>
+        {
+            var result = await FinishAsync(act(new(running.Id, _edges, suspects), running.Cancelled));
+            var error = result.Error ?? running.WhyCancelled;
+            var handoff = new Handoff(
+                running.Id, request.Gesture, request.Uid, [.. devices.Select(device => device.Id)], from, request.To,
+                result.Outcome, error, wall, _edges.Clock.GetElapsedTime(started), result.Steps);
+            Post(() => End(running, devices, result, handoff, settle, answer));
+        });
+    }
+
+    /// <summary>A defect in a run must not leave its devices "moving" for ever: it ends as a failure, and reconciling looks again.</summary>
+    private static async Task<RunResult> FinishAsync(Task<RunResult> act)
+    {
+        try
+        {
+            return await act;
+        }
+        catch (Exception defect)
+        {
+            return new(
+                Outcome.Failed, $"internal error: {defect.Message}", ImmutableDictionary<DeviceId, Observation>.Empty,
+                ImmutableDictionary<DeviceId, string>.Empty, []);
+        }
+    }
+
+    private void End(
+        RunningHandoff running, ImmutableArray<DeviceState> devices, RunResult result, Handoff handoff, Action<RunResult> settle,
+        TaskCompletionSource<Handoff>? answer)
+    {
+        settle(result);
+        foreach (var device in devices.Where(device => device.Run == running)) device.Run = null;
+        foreach (var device in devices)
+        {
+            Saw(device, result.Observed.GetValueOrDefault(device.Id), result.Trouble.GetValueOrDefault(device.Id));
+            if (device.IsAstray) device.RetryLater(_edges.Clock, FirstRetry, LongestRetry);
+            else device.RetryNever();
+        }
+
+        Persist();
+        running.End();
+        CloseWhenIdle();
+
+        // A look that finds all well is not worth a line in the history.
+        var noise = handoff is { Outcome: Outcome.Unchanged, Gesture: not (Gesture.Cli or Gesture.Hotkey) };
+        if (!noise) _edges.Journal.Record(handoff);
+        if (answer is null) return;
+
+        // Whoever is told that it is done must find it so in the snapshot.
+        _feed.Publish(TakeSnapshot());
+        if (handoff.Outcome is Outcome.Done or Outcome.Unchanged) answer.SetResult(handoff);
+        else answer.SetException(Rules.Explain(handoff));
+    }
+
+    /// <summary>Takes note of where a device is.</summary>
+    private void Saw(DeviceState device, Observation? observation, string? trouble)
+    {
+        // It left the machine by other hands, or a crash cut its handoff short: it is nobody's but the host's.
+        if (device.Run is null && observation is not null &&
+            device.Desired.Owner.Machine is { } machine && !observation.Machines.Contains(machine))
+        {
+            device.Want(Desired.Home, _edges.Clock);
+        }
+
+        device.Saw(observation, trouble);
+    }
+
+    private void Look()
+    {
+        foreach (var device in _devices.Values) device.Stale = device.Looking;
+        var idle = _devices.Values.Where(device => device.Run is null && !device.Looking).ToImmutableArray();
+        foreach (var device in idle) device.Looking = true;
+        var run = new HandoffRun("look", _edges, Suspects(idle, null));
+        _ = Task.Run(async () =>
+        {
+            var seen = await Task.WhenAll(idle.Select(device => LookAtAsync(run, device.Device)));
+            Post(() => Looked(idle, seen));
+        });
+    }
+
+    private static async Task<(Observation? Seen, string? Trouble)> LookAtAsync(HandoffRun run, Device device)
+    {
+        try
+        {
+            return (await run.LookEverywhereAsync(device), null);
+        }
+        catch (SwitchException blind)
+        {
+            return (null, blind.Message);
+        }
+    }
+
+    private void Looked(ImmutableArray<DeviceState> devices, (Observation? Seen, string? Trouble)[] seen)
+    {
+        var astray = new List<DeviceState>();
+        foreach (var (device, (observation, trouble)) in devices.Zip(seen))
+        {
+            device.Looking = false;
+            if (device.Run is not null) continue;
+            Saw(device, observation, trouble);
+            if (!device.IsAstray) device.RetryNever();
+            else if (device.Desired.Owner.IsHost) astray.Add(device);
+            else device.RetryLater(_edges.Clock, FirstRetry, LongestRetry);
+        }
+
+        BringHome([.. astray], Gesture.Reconcile);
+        Persist();
+        _settled.TrySetResult();
+        if (devices.Any(device => device.Stale)) Look();
+    }
+
+    private void OnMachineUp(MachineId id)
+    {
+        _machines[id].Running = true;
+        Look();
+    }
+
+    private void OnGuestLost(MachineState machine, string gesture)
+    {
+        machine.Lease.Void();
+        if (gesture == Gesture.MachineExit) machine.Running = false;
+        BringHome([.. Held(machine.Id)], gesture);
+    }
+
+    private IEnumerable<DeviceState> Held(MachineId machine) => Order.Devices
+        .Select(device => _devices[device.Id])
+        .Where(device => device.Desired.Owner == machine || device.Placement.Machine == machine);
+
+    private void OnAlarm()
+    {
+        foreach (var machine in _machines.Values.Where(machine => machine.Lease.Expire()))
+        {
+            BringHome(
+                [.. Held(machine.Id).Where(device => device.Device.Class != DeviceClass.Storage && device.Expiry is null)], Gesture.Lease);
+        }
+
+        BringHome([.. _devices.Values.Where(device => device.Expiry is { } expiry && Left(expiry) <= TimeSpan.Zero)], Gesture.TimeLimit);
+        var retries = _devices.Values.Where(device => device.Run is null && device.Retry is { } retry && Left(retry) <= TimeSpan.Zero);
+        if (retries.ToImmutableArray() is not { IsEmpty: false } due) return;
+        foreach (var device in due) device.RetryNow();
+        Look();
+    }
+
+    /// <summary>The machines that may hold each device, as far as is known.</summary>
+    private static ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> Suspects(
+        ImmutableArray<DeviceState> devices, MachineId? target) => devices.ToImmutableDictionary(
+            device => device.Id,
+            device => new[] { device.LastOwner.Machine, device.Desired.Owner.Machine, device.Placement.Machine, target }
+                .OfType<MachineId>().ToImmutableHashSet());
+
+    private TimeSpan Left(long timestamp) => _edges.Clock.GetElapsedTime(_edges.Clock.GetTimestamp(), timestamp);
+
+    private void SetAlarm()
+    {
+        var deadlines = _machines.Values.Select(machine => machine.Lease.Left)
+            .Concat(_devices.Values.Select(device => device.Expiry is { } expiry ? Left(expiry) : (TimeSpan?)null))
+            .Concat(_devices.Values.Select(device => device.Run is null && device.Retry is { } retry ? Left(retry) : (TimeSpan?)null));
+        var next = deadlines.Min();
+        _alarm.Change(
+            next is { } wait ? TimeSpan.FromMilliseconds(Math.Max(1, Math.Ceiling(wait.TotalMilliseconds))) : Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
+    }
+
+    private ImmutableDictionary<DeviceId, Desired> Wanted() => _devices.Values
+        .Where(device => !device.Desired.Owner.IsHost)
+        .ToImmutableDictionary(device => device.Id, device => device.Desired);
+
+    /// <summary>
+    /// Writes what is wanted, beside the loop: coming home never waits for a disk. Should it fail, the file still names an owner
+    /// that a restarted daemon won't find the device at, and so takes for home.
+    /// </summary>
+    private void Persist() => _writer.SaveLater(Wanted());
+
+    private Snapshot TakeSnapshot() => new(
+        [.. Order.Devices.Select(device => _devices[device.Id].View())],
+        [.. Order.Machines.Select(id => new MachineView(id, _machines[id].Running, _machines[id].Lease.IsLive))]);
+
+    private static bool Same(Snapshot a, Snapshot b) => a.Devices.SequenceEqual(b.Devices) && a.Machines.SequenceEqual(b.Machines);
+}
