@@ -1,1 +1,3 @@
-return 0;
+using KvmSwitch.Daemon;
+
+return await DaemonCommand.Create().Parse(args).InvokeAsync();

@@ -1,0 +1,55 @@
+using KvmSwitch.Agent.Devices;
+using KvmSwitch.Agent.Hotkeys;
+
+namespace KvmSwitch.Agent;
+
+/// <summary>Tells which USB devices the guest has.</summary>
+internal interface IDeviceWatcher
+{
+    DeviceSnapshot Current { get; }
+
+    /// <summary>Waits until there is a snapshot other than <paramref name="seen"/>.</summary>
+    Task<DeviceSnapshot> NextAsync(DeviceSnapshot seen, CancellationToken cancellationToken);
+}
+
+/// <summary>Watches for hotkeys. <see cref="ChordWatch"/> does it from single key events; a system may have its own call for it.</summary>
+internal interface IHotkeys
+{
+    /// <summary>Called once for each hotkey pressed, on any thread; must return at once.</summary>
+    Action<Hotkey>? Pressed { get; set; }
+
+    /// <summary>Replaces all hotkeys that were watched before.</summary>
+    void Watch(IReadOnlyList<Hotkey> hotkeys);
+}
+
+/// <summary>Makes the key of this guest. Behind an edge because not every system can create and export keys the same way.</summary>
+internal interface IKeyMaker
+{
+    /// <summary>A new RSA key of at least 2048 bits.</summary>
+    IGuestKey Create(string commonName);
+}
+
+/// <summary>A private key that waits for its certificate.</summary>
+internal interface IGuestKey : IDisposable
+{
+    /// <summary>PKCS#10 request for this key, DER.</summary>
+    byte[] CertificateRequest { get; }
+
+    /// <summary>The key and its certificate (DER) as PKCS#12 without password.</summary>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">The certificate is damaged or for another key.</exception>
+    byte[] ExportPfx(ReadOnlySpan<byte> certificate);
+}
+
+/// <summary>Turns this guest off.</summary>
+internal interface IPower
+{
+    /// <summary>Starts a clean shutdown and returns what was done, for the log.</summary>
+    /// <exception cref="IOException">No way to shut down was found; the message says what is missing.</exception>
+    string ShutDown();
+}
+
+/// <summary>Where the agent says what it does: one line for each change of state.</summary>
+internal interface IJournal
+{
+    void Write(string line);
+}

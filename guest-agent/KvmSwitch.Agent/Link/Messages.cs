@@ -1,0 +1,47 @@
+using KvmSwitch.Agent.Devices;
+using KvmSwitch.Proto.V1;
+
+namespace KvmSwitch.Agent.Link;
+
+/// <summary>Our values as messages.</summary>
+internal static class Messages
+{
+    public static AgentMessage Hello(string version, string operatingSystem, DeviceSnapshot devices) => new()
+    {
+        Hello = new()
+        {
+            Version = version,
+            OperatingSystem = operatingSystem,
+            Abilities = { Ability.Sightings, Ability.Hotkeys, Ability.Shutdown },
+            Devices = { devices.Devices.Select(Device) },
+        },
+    };
+
+    public static AgentMessage Heartbeat(ulong sequence) => new() { Heartbeat = new() { Sequence = sequence } };
+
+    public static AgentMessage Sighting(DeviceChange change) => new()
+    {
+        Sighting = new()
+        {
+            Kind = change.Present ? DeviceSighting.Types.Kind.Present : DeviceSighting.Types.Kind.Gone,
+            Device = Device(change.Device),
+        },
+    };
+
+    public static AgentMessage Request(ulong id, GuestAction action, string gesture) => new()
+    {
+        Request = new() { Id = id, Action = action, Gesture = gesture },
+    };
+
+    private static GuestDevice Device(AttachedDevice device) => new()
+    {
+        Key = device.Key,
+        VendorId = device.VendorId,
+        ProductId = device.ProductId,
+        Serial = device.Serial,
+        Controller = device.Controller,
+        Port = device.Port,
+        Ready = device.Ready,
+        Product = device.Product,
+    };
+}

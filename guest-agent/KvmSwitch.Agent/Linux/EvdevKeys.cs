@@ -1,0 +1,167 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using KvmSwitch.Agent.Hotkeys;
+using Microsoft.Win32.SafeHandles;
+
+namespace KvmSwitch.Agent.Linux;
+
+/// <summary>Key events of all input devices (Documentation/input/event-codes.rst in the kernel's source). Reads along, grabs nothing.</summary>
+internal sealed class EvdevKeys : IDisposable
+{
+    private const int Keys = 1;
+    private static readonly uint[] Unwanted = [2, 3, 4, 5];
+
+    private readonly LinuxPaths paths;
+    private readonly Action<KeyEvent> sink;
+    private readonly SafeFileHandle wake = Native.OpenEventCounter();
+    private readonly SortedDictionary<string, Node> nodes = new(StringComparer.Ordinal);
+    private readonly Thread reader;
+    private volatile bool stopping;
+
+    /// <param name="paths">Where the kernel shows its devices.</param>
+    /// <param name="sink">Gets every event, in order, on one thread; must return at once.</param>
+    public EvdevKeys(LinuxPaths paths, Action<KeyEvent> sink)
+    {
+        this.paths = paths;
+        this.sink = sink;
+        reader = new(ReadAll) { IsBackground = true, Name = "evdev" };
+        reader.Start();
+    }
+
+    /// <summary>Input devices may have come or gone. From any thread.</summary>
+    public void Look() => Native.Raise(wake);
+
+    public void Dispose()
+    {
+        stopping = true;
+        Look();
+        reader.Join();
+        foreach (var node in nodes.Values)
+            node.File.Dispose();
+        wake.Dispose();
+    }
+
+    private void ReadAll()
+    {
+        Rescan();
+        while (!stopping)
+        {
+            var open = nodes.Values.ToArray();
+            var entries = new Native.PollEntry[open.Length + 1];
+            entries[0] = new() { Descriptor = (int)wake.DangerousGetHandle(), Events = Native.PollIn };
+            for (var index = 0; index < open.Length; index++)
+                entries[index + 1] = new() { Descriptor = (int)open[index].File.DangerousGetHandle(), Events = Native.PollIn };
+            Native.Poll(entries);
+            for (var index = 0; index < open.Length; index++)
+            {
+                if (entries[index + 1].Returned != 0)
+                    Read(open[index]);
+            }
+
+            if (entries[0].Returned != 0)
+                Rescan();
+        }
+    }
+
+    private void Rescan()
+    {
+        Span<byte> counter = stackalloc byte[sizeof(ulong)];
+        Native.TryRead(wake, counter);
+        foreach (var path in EventNodes())
+        {
+            if (!nodes.ContainsKey(path) && TryOpen(path) is { } node)
+                nodes.Add(path, node);
+        }
+    }
+
+    private IEnumerable<string> EventNodes()
+    {
+        try
+        {
+            return [.. Directory.GetFileSystemEntries(paths.InputNodes).Where(path => SysfsPath.IsEventNode(Path.GetFileName(path)))];
+        }
+        catch (IOException)
+        {
+            // No input device at all: the directory comes with the first.
+            return [];
+        }
+    }
+
+    private Node? TryOpen(string path)
+    {
+        var name = Path.GetFileName(path);
+        if (SysfsPath.Real(Path.Combine(paths.Sysfs, "class/input", name)) is not { } real || !HasKeys(Path.Combine(real, "device")))
+            return null;
+        if (Native.TryOpenForReading(path) is not { } file)
+            return null;
+        foreach (var type in Unwanted)
+        {
+            if (!Native.Mute(file, type))
+                break;
+        }
+
+        return new(path, SysfsPath.UsbDevice(real) ?? name, file);
+    }
+
+    /// <summary>Bit 1 (EV_KEY) of the device's event types, a bitmap in hexadecimal.</summary>
+    private static bool HasKeys(string device) =>
+        ulong.TryParse(
+            SysfsText.Read(device, "capabilities/ev").Split(' ')[^1], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var types)
+        && (types & (1 << Keys)) != 0;
+
+    private void Read(Node node)
+    {
+        Span<byte> events = stackalloc byte[InputEvent.Size * 64];
+        while (true)
+        {
+            var count = Native.TryRead(node.File, events);
+            for (var start = 0; start + InputEvent.Size <= count; start += InputEvent.Size)
+            {
+                if (InputEvent.Parse(events.Slice(start, InputEvent.Size), node.Path, node.Device) is { } key)
+                    sink(key);
+            }
+
+            if (count is -1)
+                return;
+            if (count <= 0)
+            {
+                Close(node);
+                return;
+            }
+        }
+    }
+
+    private void Close(Node node)
+    {
+        nodes.Remove(node.Path);
+        node.File.Dispose();
+        sink(new(node.Path, node.Device, 0, KeyMove.Lost));
+    }
+
+    private sealed record Node(string Path, string Device, SafeFileHandle File);
+}
+
+/// <summary>linux/input.h: struct input_event with 64-bit times.</summary>
+internal static class InputEvent
+{
+    public const int Size = 24;
+
+    private const ushort Synchronize = 0;
+    private const ushort Key = 1;
+    private const ushort Dropped = 3;
+
+    /// <summary>A key that went down or up, or lost events; null for all else, repeats included.</summary>
+    public static KeyEvent? Parse(ReadOnlySpan<byte> bytes, string source, string device)
+    {
+        var type = BinaryPrimitives.ReadUInt16LittleEndian(bytes[16..]);
+        var code = BinaryPrimitives.ReadUInt16LittleEndian(bytes[18..]);
+        var value = BinaryPrimitives.ReadInt32LittleEndian(bytes[20..]);
+        return (type, code, value) switch
+        {
+            (Key, _, 0) => new(source, device, code, KeyMove.Up),
+            (Key, _, 1) => new(source, device, code, KeyMove.Down),
+            (Synchronize, Dropped, _) => new(source, device, 0, KeyMove.Lost),
+            _ => null,
+        };
+    }
+}

@@ -1,0 +1,32 @@
+using KvmSwitch.Agent.Devices;
+using KvmSwitch.Agent.Hotkeys;
+
+namespace KvmSwitch.Agent.Linux;
+
+/// <summary>USB devices and key events of this system.</summary>
+internal static class LinuxDevices
+{
+    /// <summary>Feeds <paramref name="devices"/> and <paramref name="keys"/> until cancelled. The first snapshot is published before this returns to its caller.</summary>
+    /// <exception cref="IOException">The kernel does not let us listen.</exception>
+    public static async Task WatchAsync(DeviceFeed devices, Action<KeyEvent> keys, CancellationToken cancellationToken)
+    {
+        var paths = new LinuxPaths();
+        using var uevents = new Uevents();
+        using var evdev = new EvdevKeys(paths, keys);
+        var usb = new UsbScan(paths);
+        try
+        {
+            await uevents.RunAsync(
+                () =>
+                {
+                    evdev.Look();
+                    devices.Publish(usb.Take());
+                },
+                cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Asked to stop: the end that this has.
+        }
+    }
+}

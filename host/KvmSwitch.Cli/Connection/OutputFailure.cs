@@ -1,0 +1,11 @@
+namespace KvmSwitch.Cli.Connection;
+
+/// <summary>Standard output that takes nothing any more.</summary>
+internal static class OutputFailure
+{
+    private const int BrokenPipe = 32;
+
+    public static CliException Describe(IOException failure) => failure.HResult == BrokenPipe
+        ? new CliException(ExitCode.Failed, "", failure)
+        : new CliException(ExitCode.Failed, $"can't write the output: {failure.Message}", failure);
+}

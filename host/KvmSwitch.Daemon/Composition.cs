@@ -1,0 +1,140 @@
+using System.Collections.Immutable;
+using KvmSwitch.Core;
+using KvmSwitch.Daemon.Configuration;
+using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Daemon.Machines;
+using KvmSwitch.Daemon.Routes;
+using KvmSwitch.Daemon.Persistence;
+using KvmSwitch.Linux;
+
+namespace KvmSwitch.Daemon;
+
+/// <summary>All the parts of a daemon, put together.</summary>
+internal sealed class Composition : IAsyncDisposable
+{
+    private Composition(SwitchConfiguration configuration, CertificateAuthority authority, GuestRegister register) =>
+        (Configuration, Authority, Register) = (configuration, authority, register);
+
+    public SwitchConfiguration Configuration { get; }
+
+    public CertificateAuthority Authority { get; }
+
+    public GuestRegister Register { get; }
+
+    public required UeventMonitor Uevents { get; init; }
+
+    public required GuestLinks Links { get; init; }
+
+    public required Signals Signals { get; init; }
+
+    public required MachinePark Machines { get; init; }
+
+    public required HandoffLog History { get; init; }
+
+    public required Switcher Switcher { get; init; }
+
+    public required Switchboard Switchboard { get; init; }
+
+    public required DaemonState State { get; init; }
+
+    /// <summary>Opens what is on the disk and builds the rest. Nothing runs yet.</summary>
+    public static async Task<Composition> OpenAsync(
+        SwitchConfiguration configuration, DaemonPaths paths, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellationToken)
+    {
+        foreach (var directory in new[] { paths.Runtime, paths.State, paths.RuntimeMachines, paths.StateMachines })
+            Directory.CreateDirectory(directory, Permissions(directory, paths));
+        var authority = await CertificateAuthority.OpenAsync(paths.State, clock, cancellationToken);
+        var register = await GuestRegister.OpenAsync(paths.State, cancellationToken);
+        var (links, signals) = (new GuestLinks(clock), new Signals());
+        var machines = Park(configuration, paths, signals, links, clock, logs);
+        var history = new HandoffLog(paths.History, logs.CreateLogger<HandoffLog>());
+        var uevents = UeventMonitor.Start(KernelPaths.Real);
+        var (emulated, usb) = (new VirtualHostSide(), new UsbHostSide(KernelPaths.Real, uevents, clock));
+        var edges = new SwitchEdges(
+            device => device.Route is DeviceRoute.Virtual ? emulated : usb,
+            machines.All.ToImmutableDictionary(pair => pair.Key, pair => (IMachineSide)pair.Value), history, clock);
+        var lease = new LeaseTimes(configuration.Lease.Timeout, configuration.Lease.ReconnectGrace);
+        var switcher = new Switcher(
+            new(configuration.Devices, [.. configuration.Machines.Select(machine => machine.Id)], lease), edges,
+            new StateFile(paths.StateFile, logs.CreateLogger<StateFile>()));
+        var switchboard = new Switchboard(configuration, switcher);
+        var state = new DaemonState(configuration, switcher, machines, links);
+        signals.Connect(switcher, switchboard, links, state);
+        return new(configuration, authority, register)
+        {
+            Uevents = uevents, Links = links, Signals = signals, Machines = machines, History = history, Switcher = switcher, Switchboard = switchboard, State = state,
+        };
+    }
+
+    /// <summary>What the gRPC services ask for.</summary>
+    public void AddTo(IServiceCollection services, TimeProvider clock)
+    {
+        var desk = new PairingDesk(Authority.Fingerprint, () => Configuration.Daemon.Advertise, clock);
+        var lease = Configuration.Lease;
+        services.AddSingleton(clock).AddSingleton(Switchboard).AddSingleton(State).AddSingleton(Machines).AddSingleton(History)
+            .AddSingleton(desk).AddSingleton(Register).AddSingleton(Links).AddSingleton<IGuestListener>(Signals)
+            .AddSingleton(new GuestTrust(Authority, Register, desk, Links, id => Machines.All.ContainsKey(id), clock))
+            .AddSingleton(new GuestLinkSettings(lease.Heartbeat, lease.Timeout, DaemonState.Version));
+    }
+
+    /// <summary>Finds the machines that run, starts switching, and returns once the first look around is over.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        foreach (var machine in Configuration.Machines) Links.PublishHotkeys(machine.Id, GuestHotkeys.For(machine.Id, Configuration.Hotkeys));
+        var running = await Machines.AdoptAsync(cancellationToken);
+        await Switcher.StartAsync(running).WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Passes news of USB devices on, until cancelled. They are hints to look again.</summary>
+    public async Task WatchUsbAsync(CancellationToken cancellationToken)
+    {
+        using var listener = Uevents.Listen();
+        await foreach (var uevent in listener.ReadAllAsync(cancellationToken))
+            if (uevent.IsRescan || uevent.Subsystem == "usb") Switcher.LookAgain();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Switcher.DisposeAsync();
+        await Machines.DisposeAsync();
+        await Uevents.DisposeAsync();
+        await History.DisposeAsync();
+        Register.Dispose();
+        Authority.Dispose();
+    }
+
+    private static UnixFileMode Permissions(string directory, DaemonPaths paths)
+    {
+        const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        const UnixFileMode Pass = Own | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
+        // Others may pass through to the control socket and to their machine's directory, and see nothing on the way.
+        return directory == paths.State && !Environment.IsPrivilegedProcess ? Own : Pass;
+    }
+
+    private static MachinePark Park(
+        SwitchConfiguration configuration, DaemonPaths paths, Signals signals, GuestLinks links, TimeProvider clock, ILoggerFactory logs)
+    {
+        var launcher = ProcessLauncher.ForThisSystem();
+        var log = logs.CreateLogger<MachineRuntime>();
+        var runtimes = new List<MachineRuntime>();
+        var powers = new Dictionary<MachineId, MachinePower>();
+        foreach (var options in configuration.Machines)
+        {
+            var files = MachinePaths.Below(paths.RuntimeMachines, paths.StateMachines, options.Id);
+            if (options is ExternalMachine external)
+            {
+                runtimes.Add(new(external, external.QmpSocket, _ => null, signals, links, clock, log));
+                continue;
+            }
+
+            var managed = (ManagedMachine)options;
+            var runtime = new MachineRuntime(
+                managed, MachinePaths.CheckSocket(files.QmpSocket), QemuArguments.ControllerAddress, signals, links, clock, log);
+            runtimes.Add(runtime);
+            powers.Add(managed.Id, new(managed, files, configuration.Daemon, runtime, links, launcher, clock));
+        }
+
+        return new(runtimes, powers);
+    }
+}

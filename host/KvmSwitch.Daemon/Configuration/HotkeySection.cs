@@ -1,0 +1,67 @@
+using System.Collections.Immutable;
+using KvmSwitch.Core;
+
+namespace KvmSwitch.Daemon.Configuration;
+
+/// <summary>Reads <c>[[hotkey]]</c>.</summary>
+internal static class HotkeySection
+{
+    private const string ChordForm = "keys joined by '+', as \"ctrl+alt+shift+h\"";
+
+    public static ImmutableArray<GuestHotkey> ReadAll(TableReader root, ImmutableArray<MachineOptions> machines, Targets targets)
+    {
+        var hotkeys = ImmutableArray.CreateBuilder<GuestHotkey>();
+        foreach (var table in root.Each("hotkey", "a table for each hotkey ([[hotkey]])"))
+        {
+            if (Read(table, machines, targets) is { } hotkey)
+            {
+                if (hotkeys.FirstOrDefault(other => other.Chord == hotkey.Chord && other.Machines.Intersect(hotkey.Machines).Any()) is { } twin)
+                    table.Fail("chord", $"{hotkey.Chord} has a meaning already in '{twin.Machines.Intersect(hotkey.Machines).First()}'; choose another chord");
+                hotkeys.Add(hotkey);
+            }
+
+            table.Finish();
+        }
+
+        return hotkeys.DrainToImmutable();
+    }
+
+    private static GuestHotkey? Read(TableReader table, ImmutableArray<MachineOptions> machines, Targets targets)
+    {
+        table.Read("where", "guest", Where);
+        var chord = table.Require<Chord?>("chord", null, Chord.Parse, ChordForm);
+        var action = table.Word("action", HotkeyAction.Return, ("return", HotkeyAction.Return), ("request", HotkeyAction.Request));
+        if (!table.Has("action")) table.Fail("action", "is missing; write \"return\" (give back to the host) or \"request\" (ask the host for devices)");
+        var named = table.List("targets", text => (text, devices: targets.Resolve(text)));
+        var guests = table.List("machines", text => Machine(text, machines));
+        if (guests.IsEmpty && !table.Has("machines")) guests = [.. machines.Select(machine => machine.Id)];
+        if (action == HotkeyAction.Request) CheckRequest(table, named, machines.Where(machine => guests.Contains(machine.Id)));
+        return chord is null ? null : new(chord, action, [.. named.Select(pair => pair.text)], guests);
+    }
+
+    /// <summary>A hotkey that could only ever be refused is a mistake.</summary>
+    private static void CheckRequest(
+        TableReader table, ImmutableArray<(string Text, ImmutableArray<DeviceId> Devices)> targets, IEnumerable<MachineOptions> machines)
+    {
+        if (table.Texts("targets").IsEmpty) table.Fail("targets", "is needed with action = \"request\"; name the devices and sets to ask for");
+        foreach (var machine in machines)
+        {
+            foreach (var (text, devices) in targets)
+            {
+                if (devices.Except(machine.MayRequest).Any())
+                    table.Fail("targets", $"the guest of '{machine.Id}' may not ask for '{text}'; add it to guest.{machine.Id}.may_request");
+            }
+        }
+    }
+
+    private static string Where(string text) => text switch
+    {
+        "guest" => text,
+        "host" => throw new FormatException("hotkeys on the host are not there yet; bind 'kvmswitch toggle' to a key in your desktop's settings"),
+        _ => throw new FormatException($"'{text}' is unknown; write \"guest\""),
+    };
+
+    private static MachineId Machine(string text, ImmutableArray<MachineOptions> machines) =>
+        machines.FirstOrDefault(machine => machine.Id.Value == text)?.Id
+        ?? throw new FormatException($"there is no machine '{text}'{Spelling.Hint(text, machines.Select(machine => machine.Id.Value))}");
+}

@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using KvmSwitch.Core;
+using KvmSwitch.Proto.V1;
+using Device = KvmSwitch.Core.Device;
+
+namespace KvmSwitch.Daemon.Guests;
+
+/// <summary>A place in the guest's USB: the port path, and the controller's PCI address (lower case) when that is known.</summary>
+internal readonly record struct GuestPlace(string Port, string? Controller)
+{
+    public bool Covers(GuestDevice device) =>
+        Port == device.Port && (Controller is null || device.Controller.Length == 0 || Same(Controller, device.Controller));
+
+    internal static bool Same(string a, string b) => string.Equals(a, b, StringComparison.OrdinalIgnoreCase);
+}
+
+/// <summary>A device that the agent reported.</summary>
+/// <param name="CountsFrom">Before this moment the report may be about what was at that place before. <see cref="Never"/>: it surely is.</param>
+internal sealed record Sighting(GuestDevice Device, TimeSpan CountsFrom)
+{
+    public static readonly TimeSpan Never = TimeSpan.MaxValue;
+}
+
+/// <summary>
+/// What one guest has, as its agent told it. A sighting of an earlier give must not confirm a later one: when a device has left and its
+/// sighting is still here, or a confirmation was waited for in vain, the place is in doubt. The agent's word that the old one is gone
+/// ends the doubt; so does the length of a lease, because whatever was on its way then has arrived or the lease was lost.
+/// Moments are of the monotonic clock.
+/// </summary>
+internal sealed record GuestView(ImmutableDictionary<string, Sighting> Devices, ImmutableDictionary<GuestPlace, TimeSpan> Doubts)
+{
+    public static readonly GuestView Empty = new(
+        ImmutableDictionary<string, Sighting>.Empty, ImmutableDictionary<GuestPlace, TimeSpan>.Empty);
+
+    public GuestView Present(GuestDevice device, TimeSpan now)
+    {
+        var from = Doubts.Where(d => d.Key.Covers(device)).Select(d => d.Value).Append(now).Max();
+        return this with { Devices = Devices.SetItem(device.Key, new(device, from)) };
+    }
+
+    public GuestView Gone(string key) => Devices.TryGetValue(key, out var old)
+        ? new(Devices.Remove(key), Doubts.RemoveRange(Doubts.Keys.Where(place => place.Covers(old.Device))))
+        : this;
+
+    /// <summary>QEMU has let go of the device there: what is still sighted there is the old one.</summary>
+    public GuestView Left(GuestPlace place, TimeSpan doubtUntil)
+    {
+        var stale = Devices.Where(d => place.Covers(d.Value.Device)).ToList();
+        return stale.Count == 0 ? this : new(
+            Devices.SetItems(stale.Select(d => KeyValuePair.Create(d.Key, d.Value with { CountsFrom = Sighting.Never }))),
+            Doubts.SetItem(place, doubtUntil));
+    }
+
+    /// <summary>A confirmation was given up: a report of that device may still be under way.</summary>
+    public GuestView Doubt(GuestPlace place, TimeSpan until) => this with { Doubts = Doubts.SetItem(place, until) };
+
+    public bool Confirms(Device device, GuestIdentity identity, GuestPlace place, TimeSpan now) =>
+        Devices.Values.Any(s => s.CountsFrom <= now && IsMatch(s.Device, device, identity, place));
+
+    // Every value that both sides know must agree, and the port or the id must be among them.
+    private static bool IsMatch(GuestDevice seen, Device device, GuestIdentity identity, GuestPlace place)
+    {
+        var port = seen.Port.Length > 0;
+        if (port && !place.Covers(seen)) return false;
+        if (identity.Id is { } id ? id.Vendor != seen.VendorId || id.Product != seen.ProductId : !port) return false;
+        if (identity.Serial is { Length: > 0 } serial && seen.Serial.Length > 0 && !GuestPlace.Same(serial, seen.Serial)) return false;
+        return seen.Ready || device.Class != DeviceClass.Hid;
+    }
+}

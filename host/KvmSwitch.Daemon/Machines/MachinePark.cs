@@ -1,0 +1,43 @@
+using System.Collections.Immutable;
+using KvmSwitch.Core;
+using KvmSwitch.Daemon.Configuration;
+
+namespace KvmSwitch.Daemon.Machines;
+
+/// <summary>All machines of the configuration.</summary>
+internal sealed class MachinePark(IEnumerable<MachineRuntime> runtimes, IEnumerable<KeyValuePair<MachineId, MachinePower>> powers)
+    : IAsyncDisposable
+{
+    private readonly ImmutableDictionary<MachineId, MachinePower> _powers = powers.ToImmutableDictionary();
+
+    public ImmutableDictionary<MachineId, MachineRuntime> All { get; } = runtimes.ToImmutableDictionary(runtime => runtime.Id);
+
+    public MachineRuntime this[MachineId id] => All[id];
+
+    /// <exception cref="SwitchException">The machine isn't ours to start and stop.</exception>
+    public MachinePower PowerOf(MachineOptions machine) => _powers.TryGetValue(machine.Id, out var power)
+        ? power
+        : throw new SwitchException(
+            Failure.Refused,
+            $"{machine.Id} is an external machine: whoever started its QEMU starts and stops it; switching devices works all the same");
+
+    /// <summary>Connects to every QEMU that already runs: those that we started before our own restart, and external ones.</summary>
+    /// <returns>The machines that run.</returns>
+    public async Task<IReadOnlyCollection<MachineId>> AdoptAsync(CancellationToken cancellationToken)
+    {
+        var connected = await Task.WhenAll(All.Values.Select(async runtime =>
+            (runtime.Id, Runs: await runtime.TryConnectQuietlyAsync(cancellationToken))));
+        return [.. connected.Where(machine => machine.Runs).Select(machine => machine.Id)];
+    }
+
+    /// <summary>Keeps looking for external machines that others start, until cancelled.</summary>
+    public Task AwaitExternalAsync(CancellationToken cancellationToken) => Task.WhenAll(
+        All.Values.Where(runtime => !_powers.ContainsKey(runtime.Id)).Select(runtime => runtime.AwaitOthersAsync(cancellationToken))
+            .Append(Task.Delay(Timeout.Infinite, cancellationToken)));
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var power in _powers.Values) power.Dispose();
+        foreach (var runtime in All.Values) await runtime.DisposeAsync();
+    }
+}

@@ -1,0 +1,180 @@
+using System.Collections.Immutable;
+using KvmSwitch.Core;
+using KvmSwitch.Daemon.Configuration;
+using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Linux;
+using KvmSwitch.Qmp;
+
+namespace KvmSwitch.Daemon.Machines;
+
+/// <summary>Starts and stops one machine that is ours to start and stop. One command at a time.</summary>
+internal sealed class MachinePower(
+    ManagedMachine options, MachinePaths paths, DaemonOptions daemon, MachineRuntime runtime, GuestLinks links, IProcessLauncher launcher,
+    TimeProvider clock) : IDisposable
+{
+    private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan QuitDeadline = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ConnectPause = TimeSpan.FromMilliseconds(20);
+
+    private readonly SemaphoreSlim _turn = new(1);
+
+    /// <summary>QEMU's program and command line, as <see cref="StartAsync"/> would use them.</summary>
+    /// <exception cref="SwitchException">QEMU or its firmware is missing.</exception>
+    public (string Program, ImmutableArray<string> Arguments) CommandLine() => (
+        QemuProgram.Find(daemon.Qemu), QemuArguments.Build(options, paths, FirmwareFiles.Find(options.Firmware, File.Exists), HostId()));
+
+    /// <summary>Returns once QEMU runs and answers. The guest is only beginning to boot then.</summary>
+    /// <exception cref="SwitchException">Running already, or it didn't start: nothing is left of it.</exception>
+    public Task StartAsync(Action<string> progress, CancellationToken cancellationToken) => InTurnAsync(async () =>
+    {
+        if (runtime.Status.HasProcess) throw new SwitchException(Failure.Refused, $"{options.Id} is running already (process {runtime.Status.Pid})");
+        var (program, arguments) = CommandLine();
+        var version = await QemuProgram.CheckAsync(program, cancellationToken);
+        var user = QemuUser.For(daemon);
+        CheckDisks();
+        MachineFiles.Prepare(options, paths, user);
+        progress($"starting QEMU {version}");
+        runtime.Set(_ => MachineStatus.Off with { Power = Power.Starting });
+        try
+        {
+            await LaunchAsync(new($"vm-{options.Id}", program, arguments, paths.QemuLog) { User = user is null ? null : new(user.Name, $"{user.Gid}") }, cancellationToken);
+        }
+        catch (Exception failure)
+        {
+            runtime.Set(_ => MachineStatus.Off with { Trouble = failure.Message });
+            throw;
+        }
+
+        progress($"{options.Id} runs, process {runtime.Status.Pid}");
+    });
+
+    /// <summary>
+    /// Asks the guest to shut down, by its agent where one is live and by the power button (ACPI) in any case; tells QEMU to quit when the
+    /// time is over, and kills it when it doesn't. Returns once QEMU is gone.
+    /// </summary>
+    public Task StopAsync(TimeSpan? timeout, Action<string> progress, CancellationToken cancellationToken) => InTurnAsync(async () =>
+    {
+        var process = RunningProcess();
+        var patience = timeout ?? options.ShutdownTimeout;
+        runtime.Set(status => status with { Power = Power.Stopping });
+        progress(links.TryRequestShutdown(options.Id) ? "asked the guest's agent to shut down" : "no agent is live; pressing the power button");
+        await SayAsync(client => client.SystemPowerdownAsync(cancellationToken));
+        if (await EndsWithinAsync(process, patience, cancellationToken)) return;
+        progress($"the guest did not shut down within {patience.TotalSeconds:0.#} s; telling QEMU to quit");
+        await SayAsync(client => client.QuitAsync(cancellationToken));
+        if (await EndsWithinAsync(process, QuitDeadline, cancellationToken)) return;
+        progress("QEMU does not quit; killing it");
+        process.Signal(ProcessSignal.Kill);
+        await ExpectEndAsync(process, cancellationToken);
+    });
+
+    /// <summary>Ends QEMU at once, as pulling the plug would.</summary>
+    public Task KillAsync(Action<string> progress, CancellationToken cancellationToken) => InTurnAsync(async () =>
+    {
+        var process = RunningProcess();
+        progress($"killing QEMU, process {process.Pid}");
+        runtime.Set(status => status with { Power = Power.Stopping });
+        process.Signal(ProcessSignal.Kill);
+        await ExpectEndAsync(process, cancellationToken);
+    });
+
+    public void Dispose() => _turn.Dispose();
+
+    private static string HostId() => File.Exists("/etc/machine-id") ? File.ReadAllText("/etc/machine-id") : "";
+
+    private async Task InTurnAsync(Func<Task> act)
+    {
+        if (!await _turn.WaitAsync(TimeSpan.Zero)) throw new SwitchException(Failure.Refused, $"{options.Id} is being started or stopped already");
+        try
+        {
+            await act();
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private ProcessHandle RunningProcess() =>
+        runtime.Process ?? throw new SwitchException(Failure.Refused, $"{options.Id} is not running");
+
+    private void CheckDisks()
+    {
+        foreach (var disk in options.Disks.Where(disk => !File.Exists(disk.File)))
+            throw new SwitchException(Failure.Failed, $"{options.Id} can't start: its disk {disk.File} is not there");
+    }
+
+    private async Task LaunchAsync(ProcessSpec spec, CancellationToken cancellationToken)
+    {
+        using var process = await launcher.LaunchAsync(spec, cancellationToken);
+        using var late = new CancellationTokenSource(StartDeadline, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);
+        try
+        {
+            while (!await ConnectAsync(either.Token))
+            {
+                if (process.Exited.IsCompleted) throw new SwitchException(Failure.Failed, $"QEMU ended at start: {LastWords()}");
+
+                // QEMU tells nobody that its socket is ready: the way to see it is to try.
+                await Task.WhenAny(process.Exited, Task.Delay(ConnectPause, clock, either.Token));
+            }
+        }
+        catch (Exception failure)
+        {
+            process.Signal(ProcessSignal.Kill);
+            if (failure is OperationCanceledException && late.IsCancellationRequested)
+                throw new SwitchException(Failure.TimedOut, $"QEMU did not answer within {StartDeadline.TotalSeconds} s of its start; it was ended", failure);
+            throw;
+        }
+    }
+
+    private async Task<bool> ConnectAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await runtime.TryConnectAsync(cancellationToken);
+        }
+        catch (QmpConnectException)
+        {
+            // Made, but not listened on yet; or QEMU is just ending. The caller looks which.
+            return false;
+        }
+    }
+
+    /// <summary>The last line that QEMU wrote.</summary>
+    private string LastWords() => File.ReadLines(paths.QemuLog).LastOrDefault(line => line.Trim().Length > 0) is { } last
+        ? $"{last.Trim()} (all of it in {paths.QemuLog})"
+        : $"it said nothing (its log is {paths.QemuLog})";
+
+    private async Task SayAsync(Func<QmpClient, Task> say)
+    {
+        try
+        {
+            await say(runtime.Client);
+        }
+        catch (Exception failure) when (failure is QmpException or SwitchException)
+        {
+            // A QEMU that doesn't listen is told more firmly by the step that follows.
+            runtime.Set(status => status with { Trouble = failure.Message });
+        }
+    }
+
+    private async Task<bool> EndsWithinAsync(ProcessHandle process, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await process.Exited.WaitAsync(patience, clock, cancellationToken);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    private async Task ExpectEndAsync(ProcessHandle process, CancellationToken cancellationToken)
+    {
+        if (!await EndsWithinAsync(process, QuitDeadline, cancellationToken))
+            throw new SwitchException(Failure.TimedOut, $"QEMU (process {process.Pid}) was killed but does not end; the kernel holds it");
+    }
+}

@@ -1,0 +1,301 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using KvmSwitch.Core;
+using KvmSwitch.Daemon.Configuration;
+using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Linux;
+using KvmSwitch.Qmp;
+
+namespace KvmSwitch.Daemon.Machines;
+
+/// <summary>What a machine tells the rest of the daemon. Handlers must be quick.</summary>
+internal interface IMachineListener
+{
+    void MachineUp(MachineId machine);
+
+    /// <param name="gesture">Why, a word of <see cref="Gesture"/>.</param>
+    void GuestLost(MachineId machine, string gesture);
+
+    /// <summary>A device of the machine may have come or gone without our doing.</summary>
+    void DevicesChanged(MachineId machine);
+
+    void StatusChanged(MachineId machine);
+}
+
+/// <summary>
+/// One machine while the daemon runs: keeps a QMP session to its QEMU for as long as there is one, whoever started it, and is the
+/// machine's side of every handoff.
+/// </summary>
+/// <param name="controllerAddress">The guest's PCI address of the USB controller that a port is on; null where it isn't known.</param>
+internal sealed partial class MachineRuntime(
+    MachineOptions options, string qmpSocket, Func<GuestPort, string?> controllerAddress, IMachineListener listener, GuestLinks links,
+    TimeProvider clock, ILogger log)
+    : IMachineSide, IAsyncDisposable
+{
+    private static readonly TimeSpan Reconnect = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ExitFollowsClose = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _closing = new();
+    private volatile QmpClient? _client;
+    private volatile ProcessHandle? _process;
+    private MachineStatus _status = MachineStatus.Off;
+    private Task _watch = Task.CompletedTask;
+
+    public MachineId Id => options.Id;
+
+    public MachineOptions Options => options;
+
+    public MachineStatus Status => Volatile.Read(ref _status);
+
+    /// <summary>QEMU's process; null when it isn't running.</summary>
+    public ProcessHandle? Process => _process;
+
+    /// <summary>The session to a QEMU that runs.</summary>
+    /// <exception cref="SwitchException">It isn't running, or doesn't answer.</exception>
+    public QmpClient Client => _client ?? throw new SwitchException(
+        Failure.Failed,
+        Status.HasProcess ? $"QEMU of {Id} runs (process {Status.Pid}) but doesn't answer" : $"{Id} is not running");
+
+    /// <summary>Connects to a QEMU that already listens. Returns whether there is one.</summary>
+    /// <exception cref="QmpConnectException">Something listens there, but it doesn't talk to us.</exception>
+    public async Task<bool> TryConnectAsync(CancellationToken cancellationToken)
+    {
+        if (!File.Exists(qmpSocket)) return false;
+        var client = await QmpClient.ConnectAsync(
+            qmpSocket, new() { TimeProvider = clock, ConnectDeadline = TimeSpan.FromSeconds(5) }, cancellationToken);
+        var events = client.Listen(IsOfInterest);
+        var running = await client.QueryStatusAsync(cancellationToken);
+        _process = ProcessHandle.Open(client.PeerProcessId, argument: null);
+        _client = client;
+        Set(status => new(running.Running ? Power.Running : Power.Paused, client.PeerProcessId, null, client.Greeting.Version));
+        LogConnected(Id, client.PeerProcessId, client.Greeting.Version);
+        listener.MachineUp(Id);
+        _watch = Task.Run(() => WatchAsync(client, events), CancellationToken.None);
+        return true;
+    }
+
+    /// <summary>As <see cref="TryConnectAsync"/>, but only logs that something listens there that doesn't talk to us.</summary>
+    public async Task<bool> TryConnectQuietlyAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await TryConnectAsync(cancellationToken);
+        }
+        catch (Exception failure) when (failure is QmpException or OperationCanceledException)
+        {
+            LogNoSession(Id, failure.Message);
+            return false;
+        }
+    }
+
+    /// <summary>Keeps looking for a QEMU that others start, until cancelled.</summary>
+    public async Task AwaitOthersAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(Reconnect, clock);
+        do
+        {
+            if (_client is null && !Status.HasProcess) await TryConnectQuietlyAsync(cancellationToken);
+        }
+        while (await timer.WaitForNextTickAsync(cancellationToken));
+    }
+
+    public void Set(Func<MachineStatus, MachineStatus> change)
+    {
+        MachineStatus before, after;
+        do
+        {
+            before = Status;
+            after = change(before);
+        }
+        while (Interlocked.CompareExchange(ref _status, after, before) != before);
+
+        if (before != after) listener.StatusChanged(Id);
+    }
+
+    public async Task<ImmutableHashSet<DeviceId>> ObserveAsync(CancellationToken cancellationToken)
+    {
+        if (_client is null && !Status.HasProcess) return [];
+        try
+        {
+            return await QemuDevices.ListAsync(Client, cancellationToken);
+        }
+        catch (QmpDisconnectedException) when (HasExited)
+        {
+            return [];
+        }
+        catch (QmpException failure)
+        {
+            throw Explain(failure, $"looking into {Id}");
+        }
+    }
+
+    public async Task AttachAsync(Attachment attachment, CancellationToken cancellationToken)
+    {
+        var device = attachment.Device;
+        try
+        {
+            var client = Client;
+            await QemuDevices.RemoveAsync(client, device.Id, cancellationToken);
+
+            // What the agent still reports at this port is the past, and must not confirm the arrival.
+            links.Forget(Id, device, controllerAddress(device.Port));
+            await QemuDevices.AddAsync(client, attachment, options.BusOf(device.Port), cancellationToken);
+        }
+        catch (QmpException failure)
+        {
+            throw Explain(failure, $"attaching {device.Id} to {Id}");
+        }
+    }
+
+    public Task ConfirmAsync(Device device, GuestIdentity identity, CancellationToken cancellationToken) =>
+        links.ConfirmAsync(Id, device, identity, controllerAddress(device.Port), cancellationToken);
+
+    public async Task DetachAsync(Device device, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (_client is not null || Status.HasProcess) await QemuDevices.RemoveAsync(Client, device.Id, cancellationToken);
+        }
+        catch (QmpDisconnectedException) when (HasExited)
+        {
+            // With QEMU went all that it held.
+        }
+        catch (QmpException failure)
+        {
+            throw Explain(failure, $"detaching {device.Id} from {Id}");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _closing.CancelAsync();
+        if (_client is { } client) await client.DisposeAsync();
+        await _watch;
+        _process?.Dispose();
+        _closing.Dispose();
+    }
+
+    private bool HasExited => _process?.Exited.IsCompleted ?? true;
+
+    private static bool IsOfInterest(QmpEvent happened) => happened.Name
+        is "RESET" or "SHUTDOWN" or "GUEST_PANICKED" or "STOP" or "RESUME" or "SUSPEND" or "WAKEUP" or "DEVICE_DELETED";
+
+    private static SwitchException Explain(QmpException failure, string doing) => new(
+        failure is QmpTimeoutException ? Failure.TimedOut : Failure.Failed, $"{doing} failed: {failure.Message.TrimEnd('.')}", failure);
+
+    /// <summary>Follows one session to its end, and then finds out what that end means.</summary>
+    private async Task WatchAsync(QmpClient client, QmpEventListener events)
+    {
+        var guestEnded = false;
+        var exit = _process?.Exited.ContinueWith(_ => client.DisposeAsync().AsTask(), TaskScheduler.Default).Unwrap();
+        try
+        {
+            await foreach (var happened in events.ReadAllAsync(_closing.Token))
+            {
+                guestEnded |= happened.Name == "SHUTDOWN";
+                OnEvent(happened);
+            }
+        }
+        catch (QmpDisconnectedException end)
+        {
+            LogSessionEnded(Id, end.Message);
+        }
+        catch (OperationCanceledException) when (_closing.IsCancellationRequested)
+        {
+            return;
+        }
+        finally
+        {
+            events.Dispose();
+            await client.DisposeAsync();
+        }
+
+        _client = null;
+        if (!_closing.IsCancellationRequested) await AfterSessionAsync(guestEnded);
+        if (exit is { IsCompleted: true }) await exit;
+    }
+
+    private void OnEvent(QmpEvent happened)
+    {
+        LogEvent(Id, happened.Name);
+        switch (happened.Name)
+        {
+            case "RESET":
+                listener.GuestLost(Id, Gesture.GuestReset);
+                break;
+            case "SHUTDOWN":
+                listener.GuestLost(Id, Gesture.GuestShutdown);
+                Set(status => status with { Power = Power.Stopping });
+                break;
+            case "GUEST_PANICKED":
+                listener.GuestLost(Id, Gesture.GuestPanic);
+                Set(status => status with { Trouble = "the guest panicked" });
+                break;
+            case "STOP" or "SUSPEND":
+                Set(status => status.Power == Power.Running ? status with { Power = Power.Paused } : status);
+                break;
+            case "RESUME" or "WAKEUP":
+                Set(status => status.Power == Power.Paused ? status with { Power = Power.Running } : status);
+                break;
+            case "DEVICE_DELETED" when happened.Data.ValueKind == JsonValueKind.Object:
+                listener.DevicesChanged(Id);
+                break;
+        }
+    }
+
+    /// <summary>The session is over: either QEMU is gone, or only the connection is.</summary>
+    private async Task AfterSessionAsync(bool guestEnded)
+    {
+        while (!await HasExitedSoonAsync())
+        {
+            if (await TryConnectQuietlyAsync(_closing.Token)) return;
+            Set(status => status with { Trouble = $"QEMU runs (process {status.Pid}) but its QMP session is lost; trying again" });
+            try
+            {
+                await Task.Delay(Reconnect, clock, _closing.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+
+        _process?.Dispose();
+        _process = null;
+        var expected = guestEnded || Status.Power == Power.Stopping;
+        Set(status => expected
+            ? MachineStatus.Off
+            : new(Power.Crashed, 0, "QEMU ended by itself; its last words are in its log", status.QemuVersion));
+        LogExited(Id, expected ? "as asked" : "by itself");
+        listener.GuestLost(Id, Gesture.MachineExit);
+    }
+
+    private async Task<bool> HasExitedSoonAsync()
+    {
+        if (_process is not { } process) return true;
+        try
+        {
+            await process.Exited.WaitAsync(ExitFollowsClose, clock, _closing.Token);
+            return true;
+        }
+        catch (Exception notYet) when (notYet is TimeoutException or OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    [LoggerMessage(1100, LogLevel.Information, "{Machine}: connected to QEMU {Version}, process {Pid}")]
+    private partial void LogConnected(MachineId machine, int pid, Version version);
+
+    [LoggerMessage(1101, LogLevel.Debug, "{Machine}: the QMP session ended: {Reason}")]
+    private partial void LogSessionEnded(MachineId machine, string reason);
+
+    [LoggerMessage(1102, LogLevel.Debug, "{Machine}: {Event}")]
+    private partial void LogEvent(MachineId machine, string @event);
+
+    [LoggerMessage(1103, LogLevel.Information, "{Machine}: QEMU ended {How}")]
+    private partial void LogExited(MachineId machine, string how);
+
+    [LoggerMessage(1104, LogLevel.Debug, "{Machine}: no QMP session: {Reason}")]
+    private partial void LogNoSession(MachineId machine, string reason);
+}

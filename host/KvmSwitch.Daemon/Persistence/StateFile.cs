@@ -1,0 +1,67 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using KvmSwitch.Core;
+using KvmSwitch.Linux;
+
+namespace KvmSwitch.Daemon.Persistence;
+
+/// <summary>Keeps who should own each device in <c>state.json</c>, replaced as a whole and flushed to the disk.</summary>
+internal sealed partial class StateFile(string path, ILogger<StateFile> log) : IStateStore
+{
+    private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const int MaxBytes = 1 << 20;
+
+    public ImmutableDictionary<DeviceId, Desired> Load()
+    {
+        if (!File.Exists(path)) return ImmutableDictionary<DeviceId, Desired>.Empty;
+        try
+        {
+            if (new FileInfo(path).Length > MaxBytes) throw new FormatException("it is far too large");
+            var content = JsonSerializer.Deserialize(File.ReadAllBytes(path), StateJson.Default.Content);
+            return content?.Devices.ToImmutableDictionary(pair => DeviceId.Parse(pair.Key), pair => pair.Value.Read())
+                ?? throw new FormatException("it is empty");
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException or JsonException or FormatException)
+        {
+            throw new SwitchException(
+                Failure.Failed,
+                $"the saved state in {path} can't be read ({unreadable.Message}); move the file away to start with every device at home",
+                unreadable);
+        }
+    }
+
+    public Task SaveAsync(ImmutableDictionary<DeviceId, Desired> state, CancellationToken cancellationToken)
+    {
+        var content = new Content(state.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal)
+            .ToDictionary(pair => pair.Key.Value, pair => Entry.Of(pair.Value)));
+        return AtomicFile.WriteAsync(path, JsonSerializer.SerializeToUtf8Bytes(content, StateJson.Default.Content), Mode, cancellationToken);
+    }
+
+    public void ReportFailure(IOException failure) => LogNotSaved(failure.Message);
+
+    [LoggerMessage(1000, LogLevel.Error, "The state could not be saved: {Reason}")]
+    private partial void LogNotSaved(string reason);
+
+    /// <summary>The file. Devices that aren't named belong to the host.</summary>
+    internal sealed record Content(Dictionary<string, Entry> Devices)
+    {
+        public int Version { get; init; } = 1;
+    }
+
+    internal sealed record Entry(string Owner, double? LimitSeconds, DateTimeOffset? Until)
+    {
+        public static Entry Of(Desired desired) => new(desired.Owner.ToString(), desired.Limit?.Duration.TotalSeconds, desired.Limit?.Until);
+
+        public Desired Read() => new(Core.Owner.Parse(Owner))
+        {
+            Limit = LimitSeconds is { } seconds && Until is { } until ? new(TimeSpan.FromSeconds(Math.Clamp(seconds, 0, 86_400)), until) : null,
+        };
+    }
+
+    [JsonSourceGenerationOptions(
+        WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    [JsonSerializable(typeof(Content))]
+    internal sealed partial class StateJson : JsonSerializerContext;
+}

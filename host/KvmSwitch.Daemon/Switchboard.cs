@@ -1,0 +1,99 @@
+using System.Collections.Immutable;
+using KvmSwitch.Core;
+using KvmSwitch.Daemon.Configuration;
+
+namespace KvmSwitch.Daemon;
+
+/// <summary>Turns what people and guests ask for, in names, into handoffs. The one place that knows who may ask for what.</summary>
+internal sealed class Switchboard(SwitchConfiguration configuration, Switcher switcher)
+{
+    public Task<Handoff> GiveAsync(IReadOnlyCollection<string> targets, string machine, TimeSpan? limit, string gesture, long uid)
+    {
+        if (limit is { } time && (time <= TimeSpan.Zero || time > TimeSpan.FromDays(1)))
+            throw new SwitchException(Failure.Usage, "the time limit must be more than 0 and at most 24 hours");
+        return switcher.RequestAsync(new(Resolve(targets), Machine(machine).Id, gesture) { TimeLimit = limit, Uid = uid });
+    }
+
+    public Task<Handoff> TakeAsync(IReadOnlyCollection<string> targets, bool all, string gesture, long uid)
+    {
+        if (all && targets.Count > 0) throw new SwitchException(Failure.Usage, "name devices or say --all, not both");
+        var devices = all ? [.. configuration.Devices.Select(device => device.Id)] : Resolve(targets);
+        return switcher.RequestAsync(new(devices, Owner.Host, gesture) { Uid = uid });
+    }
+
+    /// <summary>Home, when the machine has all of them; else to the machine.</summary>
+    public Task<Handoff> ToggleAsync(IReadOnlyCollection<string> targets, string machine, TimeSpan? limit, string gesture, long uid)
+    {
+        var there = Machine(machine).Id;
+        var snapshot = switcher.Current;
+        return Resolve(targets).All(id => snapshot.Find(id)!.Owner == there)
+            ? TakeAsync(targets, all: false, gesture, uid)
+            : GiveAsync(targets, there.Value, limit, gesture, uid);
+    }
+
+    /// <summary>A guest may give back what it holds.</summary>
+    public Task<Handoff> ReturnFromAsync(MachineId guest, IReadOnlyCollection<string> targets, string gesture)
+    {
+        var held = switcher.Current.Devices
+            .Where(view => view.Owner == guest || view.Placement.Machine == guest)
+            .Select(view => view.Device.Id)
+            .ToImmutableArray();
+        var devices = targets.Count == 0 ? held : [.. Resolve(targets).Where(held.Contains)];
+        if (devices.IsEmpty) throw new SwitchException(Failure.Refused, $"{guest} holds nothing of that");
+        return switcher.RequestAsync(new(devices, Owner.Host, gesture));
+    }
+
+    /// <summary>A guest may ask for what the configuration lets it ask for.</summary>
+    public Task<Handoff> RequestFromAsync(MachineId guest, IReadOnlyCollection<string> targets, string gesture)
+    {
+        var devices = Resolve(targets);
+        var allowed = Machine(guest.Value).MayRequest;
+        if (devices.FirstOrDefault(id => !allowed.Contains(id)) is { Value: not null } forbidden)
+        {
+            throw new SwitchException(
+                Failure.Refused, $"{guest} may not ask for {forbidden}; on the host, [guest.{guest}] may_request would have to name it");
+        }
+
+        // Nor may it take from another guest: only the host's people decide that.
+        var snapshot = switcher.Current;
+        if (devices.FirstOrDefault(id => snapshot.Find(id)!.Owner is { IsHost: false } owner && owner != guest) is { Value: not null } taken)
+            throw new SwitchException(Failure.Refused, $"{taken} is with {snapshot.Find(taken)!.Owner}");
+        return switcher.RequestAsync(new(devices, guest, gesture));
+    }
+
+    /// <exception cref="SwitchException">No such machine, or none named and there isn't exactly one.</exception>
+    public MachineOptions Machine(string name)
+    {
+        var machines = configuration.Machines;
+        if (name.Length == 0)
+        {
+            return machines.Length switch
+            {
+                1 => machines[0],
+                0 => throw new SwitchException(Failure.Usage, "the configuration has no machine; add a [machine.NAME] section"),
+                _ => throw new SwitchException(Failure.Usage, $"which machine? There are {List(machines.Select(machine => machine.Id.Value))}"),
+            };
+        }
+
+        return machines.FirstOrDefault(machine => machine.Id.Value == name) ?? throw Unknown("machine", name, machines.Select(machine => machine.Id.Value));
+    }
+
+    private ImmutableArray<DeviceId> Resolve(IReadOnlyCollection<string> targets)
+    {
+        if (targets.Count == 0) throw new SwitchException(Failure.Usage, "name at least one device or set");
+        return [.. targets.SelectMany(target => configuration.Resolve(target) is { IsEmpty: false } devices
+            ? devices
+            : throw Unknown("device or set", target, Names())).Distinct()];
+    }
+
+    private IEnumerable<string> Names() =>
+        configuration.Devices.Select(device => device.Id.Value).Concat(configuration.Sets.Select(set => set.Id.Value));
+
+    private static SwitchException Unknown(string what, string name, IEnumerable<string> known)
+    {
+        var hint = Spelling.Closest(name, known) is { } close ? $"did you mean '{close}'?" : $"there is {List(known)}";
+        return new(Failure.Usage, $"there is no {what} '{name}'; {hint}");
+    }
+
+    private static string List(IEnumerable<string> names) => string.Join(", ", names) is { Length: > 0 } list ? list : "none";
+}

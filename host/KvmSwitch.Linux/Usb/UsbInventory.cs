@@ -1,0 +1,89 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using KvmSwitch.Core;
+
+namespace KvmSwitch.Linux;
+
+/// <summary>The host's USB devices, read anew with each call. Root hubs are left out; so is what vanishes or makes no sense while it is read.</summary>
+public sealed class UsbInventory(KernelPaths paths)
+{
+    private readonly string _devices = Path.Combine(paths.Sys, "bus/usb/devices");
+
+    /// <summary>All devices, hubs too, ordered by port. Empty on a computer without USB.</summary>
+    public ImmutableArray<UsbDevice> All() => !Directory.Exists(_devices)
+        ? []
+        : [.. Directory.EnumerateFileSystemEntries(_devices)
+            .Select(path => UsbPort.TryParse(Path.GetFileName(path), out var port) ? At(port) : null)
+            .OfType<UsbDevice>()
+            .OrderBy(device => device.Port.Value, StringComparer.Ordinal)];
+
+    /// <summary>Null when nothing is plugged in there.</summary>
+    public UsbDevice? At(UsbPort port)
+    {
+        var directory = Path.Combine(_devices, port.Value);
+        return VidPid.TryParse($"{SysfsText.Read(directory, "idVendor")}:{SysfsText.Read(directory, "idProduct")}", out var id)
+            && Number(directory, "busnum") is { } bus && Number(directory, "devnum") is { } address
+            ? new(
+                port, id, Text(directory, "serial"), Text(directory, "manufacturer"), Text(directory, "product"), bus, address,
+                Text(directory, "bDeviceClass") == "09", ControllerOf(directory), InterfacesOf(directory, port))
+            : null;
+    }
+
+    /// <summary>All devices that the match fits: none, one, or several where it says too little.</summary>
+    public ImmutableArray<UsbDevice> Matching(UsbMatch match) => match switch
+    {
+        UsbMatch.ByPort byPort => At(byPort.Port) is { } device ? [device] : [],
+        UsbMatch.BySerial bySerial => [.. All().Where(d => d.Serial == bySerial.Serial && (bySerial.Id is null || d.Id == bySerial.Id))],
+        UsbMatch.ById byId => [.. All().Where(d => d.Id == byId.Id)],
+        _ => throw new ArgumentOutOfRangeException(nameof(match), match, "no such way to match"),
+    };
+
+    /// <summary>The one device that the match fits.</summary>
+    /// <param name="name">What the user calls it, for the message.</param>
+    /// <exception cref="SwitchException">Refused: it isn't plugged in, several fit, or it is a hub.</exception>
+    public UsbDevice Find(UsbMatch match, string name) => Matching(match) switch
+    {
+        [] => throw Refusal(match switch
+        {
+            UsbMatch.ByPort byPort => $"{name} isn't plugged in: nothing at port {byPort.Port}",
+            _ => $"{name} isn't plugged in: no device with {match}",
+        }),
+        [{ IsHub: true } hub] => throw Refusal($"{name} is a hub, at {hub}, and hubs can't be handed over: name a device behind it"),
+        [var device] => device,
+        var several => throw Refusal($"{name} is ambiguous: {match} fits {string.Join(" and ", several)}; match it by its port"),
+    };
+
+    private static SwitchException Refusal(string message) => new(Failure.Refused, message);
+
+    private static string Text(string directory, string attribute) => SysfsText.Read(directory, attribute) ?? "";
+
+    private static int? Number(string directory, string attribute) =>
+        int.TryParse(SysfsText.Read(directory, attribute), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and < 1000
+            ? number
+            : null;
+
+    // The entry is a link to ../../../devices/pci0000:00/0000:00:14.0/usb1/1-4: the controller comes before the bus.
+    private static PciAddress? ControllerOf(string directory)
+    {
+        var parts = (new DirectoryInfo(directory).LinkTarget ?? "").Split('/');
+        var bus = Array.FindIndex(parts, part => part.StartsWith("usb", StringComparison.Ordinal) && part.AsSpan(3).ContainsAnyInRange('0', '9'));
+        return bus > 0 && PciAddress.TryParse(parts[bus - 1], out var address) ? address : null;
+    }
+
+    private static ImmutableArray<UsbInterface> InterfacesOf(string directory, UsbPort port)
+    {
+        try
+        {
+            return [.. Directory.EnumerateDirectories(directory, $"{port}:*")
+                .Order(StringComparer.Ordinal)
+                .Select(path => byte.TryParse(SysfsText.Read(path, "bInterfaceClass"), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var kind)
+                    ? new UsbInterface(Path.GetFileName(path), kind, SysfsText.LinkName(path, "driver"))
+                    : null)
+                .OfType<UsbInterface>()];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return [];
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace KvmSwitch.Demo.Harness;
+
+/// <summary>One line of <c>kvmswitch-agent watch</c>, with the host's time of its arrival (<see cref="TimeProvider.GetTimestamp"/>).</summary>
+public sealed record GuestSighting(long Timestamp, JsonObject Data);
+
+/// <summary>What the agent's <c>watch</c> verb sees in the guest, from the guest's second serial port.</summary>
+public sealed class GuestWatch : IAsyncDisposable
+{
+    private readonly GuestSocket _socket;
+
+    private GuestWatch(GuestSocket socket, Journal<GuestSighting> sightings, Journal<string> unreadable) =>
+        (_socket, Sightings, Unreadable) = (socket, sightings, unreadable);
+
+    /// <summary>All that was seen since the connection.</summary>
+    public Journal<GuestSighting> Sightings { get; }
+
+    /// <summary>Lines that are no JSON object: normally none.</summary>
+    public Journal<string> Unreadable { get; }
+
+    /// <summary>Connects to the Unix socket of the guest's second <c>-serial</c>. What the guest wrote before is lost: connect before it boots.</summary>
+    /// <exception cref="TimeoutException">QEMU did not listen there within <paramref name="deadline"/>.</exception>
+    public static async Task<GuestWatch> ConnectAsync(string path, TimeSpan deadline, CancellationToken cancellation, TimeProvider? time = null)
+    {
+        time ??= TimeProvider.System;
+        var sightings = new Journal<GuestSighting>(time);
+        var unreadable = new Journal<string>(time);
+        void OnLine(string line)
+        {
+            if (Parse(line) is { } data)
+            {
+                sightings.Add(new GuestSighting(time.GetTimestamp(), data));
+            }
+            else
+            {
+                unreadable.Add(line);
+            }
+        }
+
+        void OnEnd(string reason)
+        {
+            sightings.End(reason);
+            unreadable.End(reason);
+        }
+
+        return new GuestWatch(await GuestSocket.ConnectAsync(path, OnLine, OnEnd, deadline, time, cancellation), sightings, unreadable);
+    }
+
+    /// <summary>Waits for the first sighting at or after position <paramref name="from"/> that <paramref name="match"/> accepts.</summary>
+    /// <exception cref="TimeoutException">None came within <paramref name="deadline"/>.</exception>
+    /// <exception cref="EndOfStreamException">QEMU ended.</exception>
+    public Task<GuestSighting> WaitForAsync(Func<JsonObject, bool> match, TimeSpan deadline, CancellationToken cancellation, int from = 0) =>
+        Sightings.WaitForAsync(sighting => match(sighting.Data), deadline, cancellation, from);
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _socket.DisposeAsync();
+
+    private static JsonObject? Parse(string line)
+    {
+        try
+        {
+            return JsonNode.Parse(line) as JsonObject;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# What building and testing need, and the Debian or Ubuntu package of each. Sourced by try.sh and tests/run.sh.
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "${0##*/}: $*"; exit 1; }
+have() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
+have_library() { PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -q -F "$1"; }
+
+# Debian's package "busybox" is linked dynamically and can't be the guest's user land.
+have_static_busybox() { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; }
+have_c_headers() { [ -e /usr/include/stdio.h ]; }
+
+# One line for each missing package.
+missing_packages() {
+  have qemu-system-x86_64 || echo qemu-system-x86
+  have_static_busybox || echo busybox-static
+  have cpio || echo cpio
+  have mke2fs || echo e2fsprogs
+  have gcc || echo gcc
+  have_c_headers || echo libc6-dev
+  have_library libssl.so.3 || echo openssl
+  have xz || echo xz-utils
+  have zstd || echo zstd
+  have flock || echo util-linux
+}
+
+# Prints the prefix that makes a command run as root ("" or "sudo -n"), or fails.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then echo ""; return; fi
+  if have sudo && sudo -n true 2>/dev/null; then echo "sudo -n"; return; fi
+  return 1
+}
+
+require_dotnet() {
+  if ! have dotnet; then
+    die "the .NET 10 SDK is missing: install it with 'apt-get install dotnet-sdk-10.0' where your distribution has it, else from https://dot.net/download, and run this again."
+  fi
+  if ! dotnet --list-sdks | grep -q '^10\.'; then
+    die "the .NET SDK here is not version 10 (found: $(dotnet --list-sdks | cut -d' ' -f1 | paste -sd' ' -)): install .NET SDK 10 from https://dot.net/download and run this again."
+  fi
+}
+
+# Installs what is missing, or says in one sentence how to do it.
+require_packages() {
+  local missing root
+  mapfile -t missing < <(missing_packages)
+  if [ ${#missing[@]} = 0 ]; then return; fi
+  local command="apt-get install --no-install-recommends ${missing[*]}"
+  have apt-get || die "these are missing and there is no apt-get to install them: ${missing[*]}; install them with your own package manager and run this again."
+  root=$(as_root) || die "some packages are missing; run 'sudo $command' and start this again."
+  say "Installing ${missing[*]}"
+  local log
+  log=$(mktemp)
+  # shellcheck disable=SC2086 # $root is zero or two words on purpose
+  if ! { $root apt-get -q update && DEBIAN_FRONTEND=noninteractive $root $command -y -q; } </dev/null >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    die "apt-get could not install ${missing[*]}: see its output above."
+  fi
+  rm -f "$log"
+}

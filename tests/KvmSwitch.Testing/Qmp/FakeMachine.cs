@@ -1,0 +1,168 @@
+using System.Text.Json.Nodes;
+using Microsoft.Win32.SafeHandles;
+
+namespace KvmSwitch.Testing.Qmp;
+
+/// <summary>The state behind the protocol. Not thread-safe: <see cref="FakeQemu"/> holds the lock.</summary>
+internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
+{
+    private readonly SortedDictionary<string, FakeDevice> _devices =
+        new(options.Devices.ToDictionary(device => device.Id, StringComparer.Ordinal), StringComparer.Ordinal);
+
+    private readonly HashSet<string> _builtIn = options.Devices.Select(device => device.Id).ToHashSet(StringComparer.Ordinal);
+    private readonly SortedSet<string> _leaving = new(StringComparer.Ordinal);
+
+    internal FakeFdSets FdSets { get; } = new();
+
+    internal string RunState { get; private set; } = options.Running ? "running" : "prelaunch";
+
+    internal IReadOnlyDictionary<string, FakeDevice> Devices => new Dictionary<string, FakeDevice>(_devices, StringComparer.Ordinal);
+
+    internal FakeOutcome Execute(FakeCommand command, Func<SafeFileHandle?> descriptor) => command.Name switch
+    {
+        "query-status" => FakeOutcome.Done(new JsonObject
+        {
+            ["status"] = RunState,
+            ["singlestep"] = false,
+            ["running"] = RunState == "running",
+        }),
+        "query-version" => FakeOutcome.Done(VersionOf(options.Version)),
+        "device_add" => Add(command.Arguments),
+        "device_del" => Delete(command.Arguments),
+        "qom-list" => FakeQom.List(command.Arguments, _devices),
+        "qom-get" => FakeQom.Get(command.Arguments, _devices),
+        "add-fd" => FdSets.Add(command.Arguments, descriptor()),
+        "remove-fd" => FdSets.Remove(command.Arguments),
+        "stop" => SetRunning(false),
+        "cont" => SetRunning(true),
+        "system_reset" => Reset(guest: false),
+        "system_powerdown" => PowerDown(),
+        "quit" => FakeOutcome.Done() with { After = [Shutdown(guest: false, "host-qmp-quit")], Exits = true },
+        "input-send-event" when RunState != "running" => FakeOutcome.Refused("VM not running"),
+        "send-key" or "input-send-event" => FakeOutcome.Done(),
+        _ => FakeOutcome.Refused($"The command {command.Name} has not been found", "CommandNotFound"),
+    };
+
+    internal static JsonObject VersionOf(Version version) => new()
+    {
+        ["qemu"] = new JsonObject { ["micro"] = version.Build, ["minor"] = version.Minor, ["major"] = version.Major },
+        ["package"] = "",
+    };
+
+    internal static FakeEvent Shutdown(bool guest, string reason) =>
+        new("SHUTDOWN", new JsonObject { ["guest"] = guest, ["reason"] = reason });
+
+    /// <summary>The machine starts over; what waited for the guest's consent to leave goes now.</summary>
+    internal FakeOutcome Reset(bool guest)
+    {
+        var reset = new FakeEvent("RESET", new JsonObject { ["guest"] = guest, ["reason"] = guest ? "guest-reset" : "host-qmp-system-reset" });
+        return FakeOutcome.Done() with { Before = [reset, .. FinishLeaving()] };
+    }
+
+    internal FakeEvent Panic()
+    {
+        RunState = "guest-panicked";
+        return new FakeEvent("GUEST_PANICKED", new JsonObject { ["action"] = "pause" });
+    }
+
+    /// <summary>Takes the device away without a word; the caller tells of it, or not.</summary>
+    internal void Take(string id)
+    {
+        _leaving.Remove(id);
+        _devices.Remove(id);
+        FdSets.Close(id);
+    }
+
+    public void Dispose() => FdSets.Dispose();
+
+    private FakeOutcome Add(JsonObject arguments)
+    {
+        if (FakeDeviceRules.Objection(arguments, _devices) is { } objection)
+        {
+            return FakeOutcome.Refused(objection);
+        }
+
+        var driver = FakeDeviceRules.Text(arguments, "driver")!;
+        var id = FakeDeviceRules.Text(arguments, "id") ?? $"device[{_devices.Count}]";
+        var properties = (JsonObject)arguments.DeepClone();
+        properties.Remove("driver");
+        properties.Remove("id");
+        var device = new FakeDevice(id, driver, properties);
+        if (driver == "usb-host")
+        {
+            // As QEMU does: a named node must open, but a port or an identity without a device is no error.
+            var node = FakeDeviceRules.Text(arguments, "hostdevice");
+            var opened = node is not null && FdSets.Open(node, id);
+            if (node is not null && !opened && !File.Exists(node))
+            {
+                return FakeOutcome.Refused($"failed to open {node}: No such file or directory");
+            }
+
+            device = device with { HasDescriptor = opened, Attached = node is not null };
+        }
+
+        _devices.Add(id, device);
+        return FakeOutcome.Done();
+    }
+
+    private FakeOutcome Delete(JsonObject arguments)
+    {
+        var id = FakeDeviceRules.Text(arguments, "id");
+        if (id is null)
+        {
+            return FakeOutcome.Refused("Parameter 'id' is missing");
+        }
+
+        if (!_devices.TryGetValue(id, out var device))
+        {
+            return FakeOutcome.Refused($"Device '{id}' not found", "DeviceNotFound");
+        }
+
+        if (_builtIn.Contains(id) && FakeDeviceRules.NeedsGuest(device))
+        {
+            return FakeOutcome.Refused("Bus 'pcie.0' does not support hotplugging");
+        }
+
+        if (_leaving.Contains(id))
+        {
+            return FakeOutcome.Refused($"Device {id} is already in the process of unplug");
+        }
+
+        if (FakeDeviceRules.NeedsGuest(device) && RunState != "running")
+        {
+            _leaving.Add(id);
+            return FakeOutcome.Done();
+        }
+
+        Take(id);
+        return FakeOutcome.Done() with { After = [FakeEvent.Deleted(id)] };
+    }
+
+    private FakeOutcome SetRunning(bool running)
+    {
+        if (running == (RunState == "running"))
+        {
+            return FakeOutcome.Done();
+        }
+
+        RunState = running ? "running" : "paused";
+        return running
+            ? FakeOutcome.Done() with { Before = [new("RESUME")], After = [.. FinishLeaving()] }
+            : FakeOutcome.Done() with { Before = [new("STOP")] };
+    }
+
+    private FakeOutcome PowerDown()
+    {
+        var asked = FakeOutcome.Done() with { Before = [new("POWERDOWN")] };
+        return options.ShutsDownOnPowerdown && RunState == "running"
+            ? asked with { After = [Shutdown(guest: true, "guest-shutdown")], Exits = true }
+            : asked;
+    }
+
+    private List<FakeEvent> FinishLeaving()
+    {
+        var gone = _leaving.ToList();
+        gone.ForEach(Take);
+        return gone.ConvertAll(FakeEvent.Deleted);
+    }
+}

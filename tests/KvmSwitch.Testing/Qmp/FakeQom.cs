@@ -1,0 +1,47 @@
+using System.Text.Json.Nodes;
+
+namespace KvmSwitch.Testing.Qmp;
+
+/// <summary>The part of QEMU's object tree that shows devices.</summary>
+internal static class FakeQom
+{
+    private const string Peripherals = "/machine/peripheral";
+
+    internal static FakeOutcome List(JsonObject arguments, IReadOnlyDictionary<string, FakeDevice> devices)
+    {
+        var path = FakeDeviceRules.Text(arguments, "path");
+        if (path == Peripherals)
+        {
+            return FakeOutcome.Done(new JsonArray(
+                [Property("type", "string"), .. devices.Values.Select(device => Property(device.Id, $"child<{device.Driver}>"))]));
+        }
+
+        return Find(path, devices) is { } found
+            ? FakeOutcome.Done(new JsonArray(
+                [Property("type", "string"), Property("attached", "bool"), .. found.Properties.Select(item => Property(item.Key, "str"))]))
+            : NotFound(path);
+    }
+
+    internal static FakeOutcome Get(JsonObject arguments, IReadOnlyDictionary<string, FakeDevice> devices)
+    {
+        var path = FakeDeviceRules.Text(arguments, "path");
+        var name = FakeDeviceRules.Text(arguments, "property");
+        return Find(path, devices) switch
+        {
+            null => NotFound(path),
+            var device when name == "type" => FakeOutcome.Done(device.Driver),
+            var device when name == "attached" => FakeOutcome.Done(device.Attached),
+            var device when name is not null && device.Properties[name] is { } value => FakeOutcome.Done(value.DeepClone()),
+            var device => FakeOutcome.Refused($"Property '{device.Driver}.{name}' not found"),
+        };
+    }
+
+    private static FakeOutcome NotFound(string? path) => FakeOutcome.Refused($"Device '{path}' not found", "DeviceNotFound");
+
+    private static FakeDevice? Find(string? path, IReadOnlyDictionary<string, FakeDevice> devices) =>
+        path is not null && path.StartsWith(Peripherals + "/", StringComparison.Ordinal)
+            ? devices.GetValueOrDefault(path[(Peripherals.Length + 1)..])
+            : null;
+
+    private static JsonObject Property(string name, string type) => new() { ["name"] = name, ["type"] = type };
+}
