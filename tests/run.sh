@@ -18,21 +18,18 @@ passed=0 failed=0 skipped=0 broken=0
 results=$root/artifacts/test-results
 readonly results
 
-# The value of attribute $1 in the <Counters> line of report $2.
-counter() { sed -n "s/.*<Counters [^>]*$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
+# Attribute $1 of the <assembly> element of xunit's report $2 (format: xunit.net/docs/format-xml-v3).
+attribute() { sed 's/</\n</g' "$2" | sed -n "/^<assembly /s/.* $1=\"\([0-9]*\)\".*/\1/p" | head -n 1; }
 
 # Name and reason of each skipped test in report $1.
 skips() {
-  awk '
-    match($0, /<UnitTestResult [^>]*testName="[^"]*"/) { name = substr($0, RSTART, RLENGTH); sub(/.*testName="/, "", name); sub(/"$/, "", name) }
-    /<UnitTestResult / { skip = /outcome="NotExecuted"/; if (skip && /\/>/) print name ": no reason given" }
-    skip && match($0, /<(StdOut|Message)>[^<]*/) { reason = substr($0, RSTART, RLENGTH); sub(/^<[^>]*>/, "", reason); print name ": " reason; skip = 0 }
-  ' "$1" | sed 's/&quot;/"/g; s/&apos;/'\''/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/^/  skipped /'
+  tr '\n' ' ' < "$1" | sed 's/<test /\n<test /g' | sed -n 's/^<test .*result="Skip".*<reason>\(<!\[CDATA\[\)\{0,1\}\([^]<]*\).*/\2\x01&/p' \
+    | sed 's/^\([^\x01]*\)\x01<test .*[^a-z]name="\([^"]*\)".*/  skipped \2: \1/; s/&quot;/"/g; s/&apos;/'\''/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g'
 }
 
 # Builds and runs test project $2 of tier $1, within $3 seconds, and adds its counts.
 run_tier() {
-  local tier=$1 project=$2 limit=$3 report=$results/$1.trx started=$SECONDS status=0
+  local tier=$1 project=$2 limit=$3 report=$results/$1.xml started=$SECONDS status=0
   rm -f "$report"
   say "== $tier: building"
   if ! dotnet build "$root/tests/$project/$project.csproj" -c Release --nologo -v quiet </dev/null >"$results/$tier.build.log" 2>&1; then
@@ -42,20 +39,20 @@ run_tier() {
     return
   fi
   say "== $tier: running"
-  timeout --kill-after=10 "$limit" dotnet "$root/tests/$project/bin/Release/net10.0/$project.dll" --results-directory "$results" \
-    --report-trx --report-trx-filename "$tier.trx" --no-progress --no-ansi </dev/null >&2 || status=$?
+  timeout --kill-after=10 "$limit" dotnet "$root/tests/$project/bin/Release/net10.0/$project.dll" \
+    -result-xml "$report" -noColor -noLogo </dev/null >&2 || status=$?
   count "$tier" "$report" "$status" "$limit"
   say "== $tier: $((SECONDS - started)) s"
 }
 
 # Adds report $2 of tier $1, whose runner ended with status $3 (limit $4 s). No report, or no test in it, is a failure.
 count() {
-  local tier=$1 report=$2 status=$3 total pass fail
+  local tier=$1 report=$2 status=$3 pass fail skip
   if [ "$status" = 124 ] || [ "$status" = 137 ]; then say "$tier: the tests were stopped after $4 s."; broken=1; fi
   if [ ! -s "$report" ]; then say "$tier: the runner ended with $status and left no report."; broken=1; return; fi
-  total=$(counter total "$report") pass=$(counter passed "$report") fail=$(counter failed "$report")
-  if [ "${total:-0}" = 0 ]; then say "$tier: no test ran."; broken=1; return; fi
-  passed=$((passed + pass)) failed=$((failed + fail)) skipped=$((skipped + total - pass - fail))
+  pass=$(attribute passed "$report") fail=$(attribute failed "$report") skip=$(attribute skipped "$report")
+  if [ $((${pass:-0} + ${fail:-0} + ${skip:-0})) = 0 ]; then say "$tier: no test ran."; broken=1; return; fi
+  passed=$((passed + pass)) failed=$((failed + fail)) skipped=$((skipped + skip))
   skips "$report" >&2
   if [ "$status" != 0 ] && [ "$fail" = 0 ]; then say "$tier: the runner ended with $status although no test failed."; broken=1; fi
 }

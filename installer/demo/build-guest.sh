@@ -16,7 +16,7 @@ USAGE
 # Loaded before the guest says that it is ready, and after. "?" marks what a kernel may lack or have built in under another name.
 early_modules=(virtio_pci virtio_blk ext4 crc32c_generic? virtio_net xhci_pci usbhid hid_generic evdev button? qemu_fw_cfg? pvpanic_pci? pvpanic?)
 late_modules=(usb_storage sd_mod snd_usb_audio? virtio_console? atkbd? uas?)
-command_line='console=ttyS0 panic=-1 quiet tsc=reliable no_timer_check mitigations=off cryptomgr.notests audit=0 apparmor=0 nokaslr'
+command_line='console=ttyS0 panic=-1 quiet tsc=reliable no_timer_check mitigations=off cryptomgr.notests audit=0 apparmor=0'
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -198,6 +198,9 @@ work=
 trap 'if [ -n "$work" ]; then rm -rf "$work"; fi' EXIT
 exec 9>"$cache/build-guest.lock"
 flock 9
+# What an ended build left behind, and what no one has used for a month.
+rm -rf "$cache"/building.*
+find "$cache" -maxdepth 1 -name 'guest-*' -mtime +30 -exec rm -rf {} +
 
 kernel=$(resolve_kernel)
 mapfile -t packages < <(tail -n +2 <<<"$kernel")

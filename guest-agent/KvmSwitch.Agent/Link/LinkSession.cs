@@ -148,7 +148,7 @@ internal sealed class LinkSession(
         {
             // The end of the link is the end of this task.
         }
-        catch (Exception broken) when (broken is RpcException or InvalidOperationException)
+        catch (Exception broken) when (broken is RpcException or InvalidOperationException or IOException or HttpRequestException)
         {
             // The call is over: the receiving side learns why, and tells.
         }

@@ -24,7 +24,7 @@ internal sealed record CompletionCommand(string Shell) : ICommand
                 return name;
             },
         };
-        return new Verb("completion", "Prints a script that lets a shell complete verbs, options and names.")
+        return new Verb("completion", "Prints a script that lets a shell complete the words.")
         {
             Bind = parsed => new CompletionCommand(parsed.GetValue(shell)!),
             Examples =

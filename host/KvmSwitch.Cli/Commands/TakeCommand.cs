@@ -13,7 +13,7 @@ internal sealed record TakeCommand(IReadOnlyList<string> Targets, bool All, bool
         var targets = Inputs.Targets(ArgumentArity.ZeroOrMore);
         var all = new Option<bool>("--all") { Description = "every device that is away" };
         var verbose = Inputs.Verbose();
-        var verb = new Verb("take", "Brings devices home to the host, from whichever machine has them.")
+        var verb = new Verb("take", "Brings devices home, from whichever machine has them.")
         {
             Bind = parsed => new TakeCommand(parsed.GetValue(targets) ?? [], parsed.GetValue(all), parsed.GetValue(verbose)),
             Examples = ["kvmswitch take desk", "kvmswitch take --all"],

@@ -10,11 +10,11 @@ internal sealed record VmKillCommand(string Machine) : ICommand
     public static Verb Definition()
     {
         var machine = Inputs.Machine();
-        return new Verb("kill", "Ends a machine at once, like pulling its plug; its devices come home.")
+        return new Verb("kill", "Ends a machine at once, like pulling its plug.")
         {
             Bind = parsed => new VmKillCommand(parsed.GetValue(machine)!),
             Examples = ["kvmswitch vm kill win"],
-            Remarks = "The guest gets no chance to save anything: 'kvmswitch vm stop' is the gentle way.",
+            Remarks = "The guest can save nothing: 'kvmswitch vm stop' is the gentle way.",
             Arguments = { machine },
         };
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using Grpc.Core;
 using KvmSwitch.Cli.Parsing;
 
@@ -51,9 +52,11 @@ internal static class CallFailure
     private static bool FromTransport(RpcException failure) =>
         failure.StatusCode is StatusCode.Unavailable or StatusCode.Cancelled || failure.Status.DebugException is not null;
 
+    // A peer that hangs up before its first frame is "invalid" too for HTTP; the cause below that tells the difference.
     private static bool NotOurProtocol(RpcException failure) =>
         Causes(failure).OfType<HttpRequestException>().Any(cause =>
-            cause.HttpRequestError is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError);
+            cause.HttpRequestError is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError) &&
+        !Causes(failure).Any(cause => cause is SocketException or HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded });
 
     private static IEnumerable<Exception> Causes(RpcException failure)
     {

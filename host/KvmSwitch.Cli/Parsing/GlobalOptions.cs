@@ -15,13 +15,13 @@ internal sealed record GlobalOptions(string Socket, bool Json, bool Colour)
 
     public static readonly Option<bool> VersionOption = new("--version") { Description = "print the version", Recursive = true };
 
-    public static readonly Option<bool> JsonOption = new("--json") { Description = "print JSON: a document, or one per line for --watch and progress", Recursive = true };
+    public static readonly Option<bool> JsonOption = new("--json") { Description = "print JSON; progress and --watch print one document a line", Recursive = true };
 
     public static readonly Option<bool> NoColourOption = new("--no-color") { Description = "no colours (NO_COLOR does the same)", Recursive = true };
 
     public static readonly Option<string> SocketOption = new("--socket")
     {
-        Description = $"the daemon's socket, or KVMSWITCH_SOCKET; {DefaultSocket}",
+        Description = $"instead of KVMSWITCH_SOCKET or {DefaultSocket}",
         HelpName = "PATH",
         Recursive = true,
         CustomParser = static result => Inputs.Name(result, "--socket"),

@@ -9,6 +9,9 @@ public sealed record Desired(Owner Owner)
 
     /// <summary>The end of a handoff with a time limit.</summary>
     public TimeLimit? Limit { get; init; }
+
+    /// <summary>The handoff is not over: should the daemon die now, its devices go home, all of them.</summary>
+    public bool Pending { get; init; }
 }
 
 /// <summary>When a handoff ends by itself.</summary>
@@ -18,7 +21,7 @@ public sealed record TimeLimit(TimeSpan Duration, DateTimeOffset Until)
 {
     /// <summary>What is left, from 0 to <see cref="Duration"/>, whatever the clock did meanwhile.</summary>
     public TimeSpan Remaining(DateTimeOffset now) =>
-        TimeSpan.FromTicks(Math.Clamp((Until - now).Ticks, 0, Duration.Ticks));
+        TimeSpan.FromTicks(Math.Clamp((Until - now).Ticks, 0, Math.Max(0, Duration.Ticks)));
 }
 
 /// <summary>Keeps the desired state across restarts.</summary>

@@ -44,11 +44,19 @@ internal sealed record RunResult(
 /// The machines that may hold a device, as far as is known. They have to answer for it; a machine that hangs and has nothing to do
 /// with a device must not hold it up.
 /// </param>
-internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> suspects)
+/// <param name="late">A step that was given up on has ended after all: its effect, if any, wants a look.</param>
+internal sealed class HandoffRun(
+    string id, SwitchEdges edges, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> suspects, Action late)
 {
+    /// <summary>How long a step that is given up on may take to wind down, so that its undo doesn't overtake it.</summary>
+    private static readonly TimeSpan WindDown = TimeSpan.FromMilliseconds(500);
+
     private readonly long _started = edges.Clock.GetTimestamp();
     private readonly ConcurrentQueue<HandoffStep> _steps = new();
     private readonly ConcurrentDictionary<DeviceId, GuestIdentity> _identities = new();
+
+    /// <summary>Devices with a step that did not wind down: nobody knows what it will still do.</summary>
+    private readonly ConcurrentDictionary<DeviceId, bool> _overdue = new();
 
     /// <summary>All devices to one machine, or all back.</summary>
     /// <param name="persist">Writes down what is wanted; runs before anything is touched.</param>
@@ -57,9 +65,10 @@ internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictiona
         Func<CancellationToken, Task> persist, CancellationToken cancellationToken)
     {
         var begun = new Stack<Step>();
+        var before = ImmutableDictionary<DeviceId, Observation>.Empty;
         try
         {
-            var before = await ObserveAllAsync(devices, cancellationToken);
+            before = await ObserveAllAsync(devices, cancellationToken);
             var plan = Planner.Plan([.. devices.Select(device => new Move(device, before[device.Id], to))], confirms);
             if (plan.IsEmpty) return new(Outcome.Unchanged, null, before, Nothing, Steps());
             await Bounded(persist, edges.Deadlines.Persist, "writing the state", cancellationToken);
@@ -71,7 +80,7 @@ internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictiona
         }
         catch (Exception failure) when (failure is SwitchException or OperationCanceledException)
         {
-            return await RollBackAsync(devices, begun, failure, returnsTo);
+            return await RollBackAsync(devices, begun, before, failure, returnsTo);
         }
     }
 
@@ -154,18 +163,23 @@ internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictiona
     }
 
     private async Task<RunResult> RollBackAsync(
-        ImmutableArray<Device> devices, Stack<Step> begun, Exception failure, Func<MachineId, bool> returnsTo)
+        ImmutableArray<Device> devices, Stack<Step> begun, ImmutableDictionary<DeviceId, Observation> before, Exception failure,
+        Func<MachineId, bool> returnsTo)
     {
         var trouble = ImmutableDictionary.CreateBuilder<DeviceId, string>();
         while (begun.TryPop(out var step))
         {
+            var device = step.Device.Id;
+
+            // What could not be taken back may still hold it: giving it to another now would put it in two places.
+            if (trouble.ContainsKey(device)) continue;
             try
             {
-                foreach (var undo in Planner.Undo(step, returnsTo)) await RunAsync(undo, CancellationToken.None, "undo ");
+                foreach (var undo in Planner.Undo(step, machine => !_overdue.ContainsKey(device) && returnsTo(machine))) await RunAsync(undo, CancellationToken.None, "undo ");
             }
             catch (SwitchException stuck)
             {
-                trouble[step.Device.Id] = stuck.Message;
+                trouble[device] = stuck.Message;
             }
         }
 
@@ -174,7 +188,8 @@ internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictiona
         {
             try
             {
-                observed[device.Id] = await ObserveAsync(device, CancellationToken.None);
+                var seen = observed[device.Id] = await ObserveAsync(device, CancellationToken.None);
+                if (before.TryGetValue(device.Id, out var was) && !IsBack(seen, was)) trouble.TryAdd(device.Id, $"{device.Id} is not home yet");
             }
             catch (SwitchException blind)
             {
@@ -188,6 +203,10 @@ internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictiona
         return new(outcome, error, observed.ToImmutable(), trouble.ToImmutable(), Steps());
     }
 
+    /// <summary>Home, unplugged, or where it was.</summary>
+    private static bool IsBack(Observation seen, Observation was) =>
+        seen.Machines.IsEmpty ? seen.Host != HostSight.Unserved : seen.Machines.SetEquals(was.Machines);
+
     private async Task RunAsync(Step step, CancellationToken cancellationToken, string prefix = "")
     {
         edges.Journal.StepBegins(id, step);
@@ -195,7 +214,7 @@ internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictiona
         string? error = null;
         try
         {
-            await Bounded(token => ActAsync(step, token), edges.Deadlines.Of(step), Describe(step), cancellationToken);
+            await Bounded(token => ActAsync(step, token), edges.Deadlines.Of(step), Describe(step), cancellationToken, step.Device.Id);
         }
         catch (SwitchException failure)
         {
@@ -225,6 +244,9 @@ internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictiona
     {
         using var attachment = await edges.HostSide(step.Device).PrepareAsync(step.Device, cancellationToken);
         _identities[step.Device.Id] = attachment.Identity;
+
+        // Opened after everybody gave up on it: attaching it now would undo the undo.
+        cancellationToken.ThrowIfCancellationRequested();
         await edges.Machines[step.To].AttachAsync(attachment, cancellationToken);
     }
 
@@ -289,25 +311,41 @@ internal sealed class HandoffRun(string id, SwitchEdges edges, ImmutableDictiona
         return holds;
     }
 
-    /// <summary>Bounds an edge that may ignore its token: late effects are found by the next look.</summary>
-    private async Task Bounded(Func<CancellationToken, Task> act, TimeSpan deadline, string what, CancellationToken cancellationToken)
+    /// <summary>Bounds an edge that may ignore its token. What it does later to <paramref name="touched"/> is for a look to find.</summary>
+    private async Task Bounded(
+        Func<CancellationToken, Task> act, TimeSpan deadline, string what, CancellationToken cancellationToken, DeviceId? touched = null)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         using var source = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var acting = Begin(act, source.Token);
         try
         {
-            await act(source.Token).WaitAsync(deadline, edges.Clock, cancellationToken);
+            await acting.WaitAsync(deadline, edges.Clock, cancellationToken);
         }
-        catch (TimeoutException late)
+        catch (TimeoutException timeout) when (!acting.IsCompleted)
         {
-            throw new SwitchException(Failure.TimedOut, $"{what} took longer than {deadline.TotalSeconds:0.#} s", late);
+            throw new SwitchException(Failure.TimedOut, $"{what} took longer than {deadline.TotalSeconds:0.#} s", timeout);
         }
-        catch (Exception failure) when (failure is not SwitchException && !cancellationToken.IsCancellationRequested)
+        catch (Exception failure) when (failure is not SwitchException &&
+            !(failure is OperationCanceledException && cancellationToken.IsCancellationRequested))
         {
             throw new SwitchException(Failure.Failed, $"{what} failed: {failure.Message}", failure);
         }
         finally
         {
             await source.CancelAsync();
+            if (touched is { } device && !acting.IsCompleted) await WindDownAsync(acting, device);
         }
+    }
+
+    /// <summary>What an edge throws before its first await counts like what it throws after it.</summary>
+    private static async Task Begin(Func<CancellationToken, Task> act, CancellationToken cancellationToken) => await act(cancellationToken);
+
+    private async Task WindDownAsync(Task acting, DeviceId device)
+    {
+        await acting.WaitAsync(WindDown, edges.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (acting.IsCompleted) return;
+        _overdue[device] = true;
+        _ = acting.ContinueWith(_ => late(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
 }

@@ -78,8 +78,10 @@ public static class Planner
         .Select(machine => new Step.Detach(move.Device, machine));
 
     private static bool NeedsRestore(Move move) =>
-        Detaches(move).Any() || (move.Observed.Machines.IsEmpty && move.Observed.Host == HostSight.Unserved);
+        !IsThere(move) && (Detaches(move).Any() || (move.Observed.Machines.IsEmpty && move.Observed.Host == HostSight.Unserved));
 
-    private static bool NeedsAttach(Move move) =>
-        move.Desired.Machine is { } machine && !move.Observed.Machines.Contains(machine);
+    private static bool NeedsAttach(Move move) => !move.Desired.IsHost && !IsThere(move);
+
+    /// <summary>The machine that should have it has it, if perhaps not alone: it must not be pulled from there.</summary>
+    private static bool IsThere(Move move) => move.Desired.Machine is { } machine && move.Observed.Machines.Contains(machine);
 }

@@ -5,6 +5,21 @@ namespace KvmSwitch.Core;
 /// <summary>What may be asked of the Switcher, and how it says no.</summary>
 internal static class Rules
 {
+    private static readonly TimeSpan LongestLimit = TimeSpan.FromDays(3650);
+
+    /// <exception cref="SwitchException">The request makes no sense here; nothing was changed.</exception>
+    public static void CheckRequest(
+        HandoffRequest request, ImmutableDictionary<DeviceId, DeviceState> devices, ImmutableDictionary<MachineId, MachineState> machines)
+    {
+        if (request.Devices.IsDefaultOrEmpty) throw Misuse("nothing is named; name a device or a set");
+        foreach (var id in request.Devices.Where(id => !devices.ContainsKey(id)))
+            throw Misuse($"there is no device '{id}'; 'kvmswitch status' lists them");
+        if (request.To.Machine is { } machine && !machines.ContainsKey(machine))
+            throw Misuse($"there is no machine '{machine}'; 'kvmswitch vm list' lists them");
+        if (request.TimeLimit is { } time && (time <= TimeSpan.Zero || time > LongestLimit))
+            throw Misuse($"a time limit lies between a moment and {LongestLimit.TotalDays:0} days");
+    }
+
     /// <exception cref="SwitchException">Refused; nothing was changed.</exception>
     public static void CheckGive(HandoffRequest request, ImmutableArray<DeviceState> devices, MachineState to)
     {
@@ -29,7 +44,7 @@ internal static class Rules
         var end = handoff.Outcome switch
         {
             Outcome.Failed => "not everything is where it should be yet, and is being brought home",
-            _ => $"everything is back where it was ({names})",
+            _ => $"everything is back where it was, or home ({names})",
         };
         return new(
             handoff.Outcome == Outcome.TimedOut ? Failure.TimedOut : Failure.Failed,
@@ -39,6 +54,8 @@ internal static class Rules
     public static SwitchException Closing() => Refuse("the daemon is shutting down; try again when it is back");
 
     private static bool NeedsAgent(DeviceState device) => device.Device.Class == DeviceClass.Hid;
+
+    private static SwitchException Misuse(string message) => new(Failure.Usage, message);
 
     private static SwitchException Refuse(string message) => new(Failure.Refused, message);
 }

@@ -16,6 +16,9 @@ public sealed class Switcher : IAsyncDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
+    /// <summary>A timer takes no more than 49 days.</summary>
+    private static readonly TimeSpan LongestAlarm = TimeSpan.FromDays(1);
+
     private readonly Channel<Action> _inbox = Channel.CreateUnbounded<Action>(new() { SingleReader = true });
     private readonly SwitchEdges _edges;
     private readonly IStateStore _store;
@@ -26,6 +29,9 @@ public sealed class Switcher : IAsyncDisposable
     private readonly ITimer _alarm;
     private readonly string _epoch;
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The loop will answer nothing more.</summary>
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _lastId;
     private bool _closing;
     private Task _loop = Task.CompletedTask;
@@ -33,11 +39,11 @@ public sealed class Switcher : IAsyncDisposable
     public Switcher(SwitchSetup setup, SwitchEdges edges, IStateStore store)
     {
         (_edges, _store) = (edges, store);
-        _writer = new(store);
+        _writer = new(store, edges.Clock);
         _devices = setup.Devices.ToImmutableDictionary(device => device.Id, device => new DeviceState(device));
         _machines = setup.Machines.ToImmutableDictionary(id => id, id => new MachineState(id, new(edges.Clock, setup.Lease)));
         Order = setup;
-        _epoch = edges.Clock.GetUtcNow().ToUnixTimeSeconds().ToString("x", CultureInfo.InvariantCulture);
+        _epoch = edges.Clock.GetUtcNow().ToUnixTimeMilliseconds().ToString("x", CultureInfo.InvariantCulture);
         _alarm = edges.Clock.CreateTimer(_ => Post(OnAlarm), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _feed = new(TakeSnapshot());
     }
@@ -64,7 +70,7 @@ public sealed class Switcher : IAsyncDisposable
         Post(() =>
         {
             foreach (var (id, desired) in saved) Adopt(id, desired);
-            foreach (var id in running) _machines[id].Running = true;
+            foreach (var id in running) Of(id, machine => machine.Running = true);
             Look();
         });
         return _settled.Task;
@@ -86,21 +92,22 @@ public sealed class Switcher : IAsyncDisposable
                 answer.SetException(refusal);
             }
         });
-        if (!taken) throw Rules.Closing();
+        if (taken) await Task.WhenAny(answer.Task, _stopped.Task);
+        if (!answer.Task.IsCompleted) throw Rules.Closing();
         return await answer.Task;
     }
 
     /// <summary>QEMU of this machine runs and answers.</summary>
-    public void MachineUp(MachineId machine) => Post(() => OnMachineUp(machine));
+    public void MachineUp(MachineId machine) => Post(() => Of(machine, OnMachineUp));
 
     /// <summary>The guest was reset, shut down, panicked, or its QEMU ended: all it held comes home, now.</summary>
     /// <param name="gesture">The word for the history, of <see cref="Gesture"/>.</param>
-    public void GuestLost(MachineId machine, string gesture) => Post(() => OnGuestLost(_machines[machine], gesture));
+    public void GuestLost(MachineId machine, string gesture) => Post(() => Of(machine, known => OnGuestLost(known, gesture)));
 
     /// <summary>An agent proved itself to be this machine's. Its heartbeats count from now on.</summary>
-    public void AgentConnected(MachineId machine, long session) => Post(() => _machines[machine].Lease.Connect(session));
+    public void AgentConnected(MachineId machine, long session) => Post(() => Of(machine, known => known.Lease.Connect(session)));
 
-    public void Heartbeat(MachineId machine, long session) => Post(() => _machines[machine].Lease.Renew(session));
+    public void Heartbeat(MachineId machine, long session) => Post(() => Of(machine, known => known.Lease.Renew(session)));
 
     /// <summary>Something may have changed outside: look again.</summary>
     public void LookAgain() => Post(Look);
@@ -116,6 +123,7 @@ public sealed class Switcher : IAsyncDisposable
             _closing = true;
             CloseWhenIdle();
         });
+        if (_loop == Task.CompletedTask) Stop();
         await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _alarm.DisposeAsync();
         await _writer.DisposeAsync();
@@ -130,13 +138,31 @@ public sealed class Switcher : IAsyncDisposable
 
     private async Task LoopAsync()
     {
-        await foreach (var message in _inbox.Reader.ReadAllAsync())
+        try
         {
-            message();
-            SetAlarm();
-            var snapshot = TakeSnapshot();
-            if (!Same(snapshot, _feed.Current)) _feed.Publish(snapshot);
+            await foreach (var message in _inbox.Reader.ReadAllAsync())
+            {
+                message();
+                SetAlarm();
+                var snapshot = TakeSnapshot();
+                if (!Same(snapshot, _feed.Current)) _feed.Publish(snapshot);
+            }
         }
+        catch (Exception defect)
+        {
+            _settled.TrySetException(defect);
+            throw;
+        }
+        finally
+        {
+            Stop();
+        }
+    }
+
+    private void Stop()
+    {
+        _inbox.Writer.TryComplete();
+        _stopped.TrySetResult();
     }
 
     private void Adopt(DeviceId id, Desired desired)
@@ -145,12 +171,14 @@ public sealed class Switcher : IAsyncDisposable
         if (!_devices.TryGetValue(id, out var device)) return;
         if (desired.Owner.Machine is { } machine && !_machines.ContainsKey(machine)) return;
         device.Want(desired, _edges.Clock);
-        if (desired.Owner.Machine is { } awaited && desired.Limit is null) _machines[awaited].Lease.Await();
+        if (desired.Pending) device.Want(Desired.Home, _edges.Clock);
+        else if (desired.Owner.Machine is { } awaited && desired.Limit is null) _machines[awaited].Lease.Await();
     }
 
     private void Begin(HandoffRequest request, TaskCompletionSource<Handoff> answer)
     {
         if (_closing) throw Rules.Closing();
+        Rules.CheckRequest(request, _devices, _machines);
         var devices = request.Devices.Distinct().Select(id => _devices[id]).ToImmutableArray();
         if (request.To.Machine is { } machine)
         {
@@ -168,22 +196,26 @@ public sealed class Switcher : IAsyncDisposable
     {
         var before = devices.ToImmutableDictionary(device => device.Id, device => device.Desired);
         var limit = request.TimeLimit is { } time ? new TimeLimit(time, _edges.Clock.GetUtcNow() + time) : null;
-        foreach (var device in devices) device.Want(new(to.Id) { Limit = limit }, _edges.Clock);
-        var wanted = Wanted();
+        foreach (var device in devices) device.Want(new(to.Id) { Limit = limit, Pending = true }, _edges.Clock);
+        _writer.Want(Wanted());
 
         // Decided once, on the loop: a run must not read the loop's state.
         var live = _machines.Values.Where(machine => machine.Lease.IsLive).Select(machine => machine.Id).ToImmutableHashSet();
         Start(
             devices, request, answer,
-            to.Id,
             (run, cancelled) => run.GiveAsync(
                 [.. devices.Select(device => device.Device)], to.Id, live.Contains, live.Contains,
-                token => _writer.SaveAsync(wanted, token), cancelled),
+                _writer.SaveAsync, cancelled),
             result =>
             {
-                if (result.Outcome is Outcome.Done or Outcome.Unchanged) return;
                 foreach (var device in devices.Where(device => device.Desired.Owner == to.Id))
                 {
+                    if (result.Outcome is Outcome.Done or Outcome.Unchanged)
+                    {
+                        device.Arrived();
+                        continue;
+                    }
+
                     var back = before[device.Id];
                     var wentBack = result.Observed.TryGetValue(device.Id, out var seen) && seen.IsAt(back.Owner);
                     device.Want(wentBack ? back : Desired.Home, _edges.Clock);
@@ -199,7 +231,7 @@ public sealed class Switcher : IAsyncDisposable
         foreach (var run in earlier.Values.Distinct()) run.Cancel(gesture);
         foreach (var device in devices) device.Want(Desired.Home, _edges.Clock);
         Start(
-            devices, new(devices.Select(device => device.Id).ToImmutableArray(), Owner.Host, gesture) { Uid = uid }, answer, null,
+            devices, new(devices.Select(device => device.Id).ToImmutableArray(), Owner.Host, gesture) { Uid = uid }, answer,
             (run, _) => run.BringHomeAsync(
                 [.. devices.Select(device => device.Device)],
                 id => earlier.TryGetValue(id, out var before) ? before.Ended : Task.CompletedTask),
@@ -207,27 +239,27 @@ public sealed class Switcher : IAsyncDisposable
     }
 
     private void Start(
-        ImmutableArray<DeviceState> devices, HandoffRequest request, TaskCompletionSource<Handoff>? answer, MachineId? target,
+        ImmutableArray<DeviceState> devices, HandoffRequest request, TaskCompletionSource<Handoff>? answer,
         Func<HandoffRun, CancellationToken, Task<RunResult>> act, Action<RunResult> settle)
     {
-        var suspects = Suspects(devices, target);
+        var suspects = Suspects(devices);
         var running = new RunningHandoff($"{_epoch}-{++_lastId}", request);
         var from = devices.Select(device => device.Placement.Machine is { } machine ? (Owner)machine : Owner.Host).ToImmutableArray();
         var (started, wall) = (_edges.Clock.GetTimestamp(), _edges.Clock.GetUtcNow());
-        foreach (var device in devices) device.Run = running;
+        foreach (var device in devices) (device.Run, device.Handoffs) = (running, device.Handoffs + 1);
         _ = Task.Run(async () =>
         {
-            var result = await FinishAsync(act(new(running.Id, _edges, suspects), running.Cancelled));
-            var error = result.Error ?? running.WhyCancelled;
+            var result = await FinishAsync(devices, act(new(running.Id, _edges, suspects, LookAgain), running.Cancelled));
+            var error = result.Outcome is Outcome.Done or Outcome.Unchanged ? null : result.Error ?? running.WhyCancelled;
             var handoff = new Handoff(
                 running.Id, request.Gesture, request.Uid, [.. devices.Select(device => device.Id)], from, request.To,
                 result.Outcome, error, wall, _edges.Clock.GetElapsedTime(started), result.Steps);
-            Post(() => End(running, devices, result, handoff, settle, answer));
+            Post(() => End(running, devices, suspects, result, handoff, settle, answer));
         });
     }
 
     /// <summary>A defect in a run must not leave its devices "moving" for ever: it ends as a failure, and reconciling looks again.</summary>
-    private static async Task<RunResult> FinishAsync(Task<RunResult> act)
+    private static async Task<RunResult> FinishAsync(ImmutableArray<DeviceState> devices, Task<RunResult> act)
     {
         try
         {
@@ -235,21 +267,22 @@ public sealed class Switcher : IAsyncDisposable
         }
         catch (Exception defect)
         {
+            var error = $"internal error: {defect.Message}";
             return new(
-                Outcome.Failed, $"internal error: {defect.Message}", ImmutableDictionary<DeviceId, Observation>.Empty,
-                ImmutableDictionary<DeviceId, string>.Empty, []);
+                Outcome.Failed, error, ImmutableDictionary<DeviceId, Observation>.Empty,
+                devices.ToImmutableDictionary(device => device.Id, _ => error), []);
         }
     }
 
     private void End(
-        RunningHandoff running, ImmutableArray<DeviceState> devices, RunResult result, Handoff handoff, Action<RunResult> settle,
-        TaskCompletionSource<Handoff>? answer)
+        RunningHandoff running, ImmutableArray<DeviceState> devices, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> asked,
+        RunResult result, Handoff handoff, Action<RunResult> settle, TaskCompletionSource<Handoff>? answer)
     {
         settle(result);
         foreach (var device in devices.Where(device => device.Run == running)) device.Run = null;
         foreach (var device in devices)
         {
-            Saw(device, result.Observed.GetValueOrDefault(device.Id), result.Trouble.GetValueOrDefault(device.Id));
+            Saw(device, result.Observed.GetValueOrDefault(device.Id), result.Trouble.GetValueOrDefault(device.Id), asked[device.Id]);
             if (device.IsAstray) device.RetryLater(_edges.Clock, FirstRetry, LongestRetry);
             else device.RetryNever();
         }
@@ -257,10 +290,9 @@ public sealed class Switcher : IAsyncDisposable
         Persist();
         running.End();
         CloseWhenIdle();
+        LookIfStale(devices);
 
-        // A look that finds all well is not worth a line in the history.
-        var noise = handoff is { Outcome: Outcome.Unchanged, Gesture: not (Gesture.Cli or Gesture.Hotkey) };
-        if (!noise) _edges.Journal.Record(handoff);
+        if (!IsNoise(handoff, devices, result)) _edges.Journal.Record(handoff);
         if (answer is null) return;
 
         // Whoever is told that it is done must find it so in the snapshot.
@@ -269,29 +301,44 @@ public sealed class Switcher : IAsyncDisposable
         else answer.SetException(Rules.Explain(handoff));
     }
 
-    /// <summary>Takes note of where a device is.</summary>
-    private void Saw(DeviceState device, Observation? observation, string? trouble)
+    /// <summary>Neither a look that finds all well nor the same vain attempt once more is worth a line in the history.</summary>
+    private static bool IsNoise(Handoff handoff, ImmutableArray<DeviceState> devices, RunResult result)
     {
-        // It left the machine by other hands, or a crash cut its handoff short: it is nobody's but the host's.
-        if (device.Run is null && observation is not null &&
-            device.Desired.Owner.Machine is { } machine && !observation.Machines.Contains(machine))
+        var told = devices.All(device => device.Recorded == result.Trouble.GetValueOrDefault(device.Id));
+        foreach (var device in devices) device.Recorded = result.Trouble.GetValueOrDefault(device.Id);
+        return handoff switch
+        {
+            { Gesture: Gesture.Cli or Gesture.Hotkey } => false,
+            { Outcome: Outcome.Unchanged } => true,
+            { Outcome: Outcome.Failed, Gesture: Gesture.Reconcile } => told,
+            _ => false,
+        };
+    }
+
+    /// <summary>Takes note of where a device is.</summary>
+    private void Saw(DeviceState device, Observation? observation, string? trouble, ImmutableHashSet<MachineId> asked)
+    {
+        // It left the machine by other hands, is in two, or a crash cut its handoff short: it is nobody's but the host's.
+        if (device.Run is null && observation is not null && !device.Desired.Owner.IsHost && !observation.IsAt(device.Desired.Owner))
         {
             device.Want(Desired.Home, _edges.Clock);
         }
 
-        device.Saw(observation, trouble);
+        device.Saw(observation, trouble, asked);
     }
 
     private void Look()
     {
-        foreach (var device in _devices.Values) device.Stale = device.Looking;
+        foreach (var device in _devices.Values) device.Stale = device.Looking || device.Run is not null;
         var idle = _devices.Values.Where(device => device.Run is null && !device.Looking).ToImmutableArray();
         foreach (var device in idle) device.Looking = true;
-        var run = new HandoffRun("look", _edges, Suspects(idle, null));
+        var suspects = Suspects(idle);
+        var handoffs = idle.Select(device => device.Handoffs).ToImmutableArray();
+        var run = new HandoffRun("look", _edges, suspects, LookAgain);
         _ = Task.Run(async () =>
         {
             var seen = await Task.WhenAll(idle.Select(device => LookAtAsync(run, device.Device)));
-            Post(() => Looked(idle, seen));
+            Post(() => Looked(idle, handoffs, suspects, seen));
         });
     }
 
@@ -307,14 +354,18 @@ public sealed class Switcher : IAsyncDisposable
         }
     }
 
-    private void Looked(ImmutableArray<DeviceState> devices, (Observation? Seen, string? Trouble)[] seen)
+    private void Looked(
+        ImmutableArray<DeviceState> devices, ImmutableArray<long> handoffs, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> asked,
+        (Observation? Seen, string? Trouble)[] seen)
     {
         var astray = new List<DeviceState>();
-        foreach (var (device, (observation, trouble)) in devices.Zip(seen))
+        foreach (var (device, (observation, trouble), handoff) in devices.Zip(seen, handoffs))
         {
             device.Looking = false;
-            if (device.Run is not null) continue;
-            Saw(device, observation, trouble);
+
+            // It was moved meanwhile: what was seen is of yesterday.
+            if (device.Handoffs != handoff) continue;
+            Saw(device, observation, trouble, asked[device.Id]);
             if (!device.IsAstray) device.RetryNever();
             else if (device.Desired.Owner.IsHost) astray.Add(device);
             else device.RetryLater(_edges.Clock, FirstRetry, LongestRetry);
@@ -323,12 +374,24 @@ public sealed class Switcher : IAsyncDisposable
         BringHome([.. astray], Gesture.Reconcile);
         Persist();
         _settled.TrySetResult();
-        if (devices.Any(device => device.Stale)) Look();
+        LookIfStale(devices);
     }
 
-    private void OnMachineUp(MachineId id)
+    /// <summary>Somebody called for a look while it could not be given.</summary>
+    private void LookIfStale(ImmutableArray<DeviceState> devices)
     {
-        _machines[id].Running = true;
+        if (devices.Any(device => device is { Stale: true, Run: null, Looking: false })) Look();
+    }
+
+    /// <summary>News of a machine that isn't configured is news of nothing.</summary>
+    private void Of(MachineId id, Action<MachineState> act)
+    {
+        if (_machines.TryGetValue(id, out var machine)) act(machine);
+    }
+
+    private void OnMachineUp(MachineState machine)
+    {
+        machine.Running = true;
         Look();
     }
 
@@ -359,11 +422,8 @@ public sealed class Switcher : IAsyncDisposable
     }
 
     /// <summary>The machines that may hold each device, as far as is known.</summary>
-    private static ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> Suspects(
-        ImmutableArray<DeviceState> devices, MachineId? target) => devices.ToImmutableDictionary(
-            device => device.Id,
-            device => new[] { device.LastOwner.Machine, device.Desired.Owner.Machine, device.Placement.Machine, target }
-                .OfType<MachineId>().ToImmutableHashSet());
+    private static ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> Suspects(ImmutableArray<DeviceState> devices) =>
+        devices.ToImmutableDictionary(device => device.Id, device => device.Suspects);
 
     private TimeSpan Left(long timestamp) => _edges.Clock.GetElapsedTime(_edges.Clock.GetTimestamp(), timestamp);
 
@@ -374,7 +434,7 @@ public sealed class Switcher : IAsyncDisposable
             .Concat(_devices.Values.Select(device => device.Run is null && device.Retry is { } retry ? Left(retry) : (TimeSpan?)null));
         var next = deadlines.Min();
         _alarm.Change(
-            next is { } wait ? TimeSpan.FromMilliseconds(Math.Max(1, Math.Ceiling(wait.TotalMilliseconds))) : Timeout.InfiniteTimeSpan,
+            next is { } wait ? TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling(wait.TotalMilliseconds), 1, LongestAlarm.TotalMilliseconds)) : Timeout.InfiniteTimeSpan,
             Timeout.InfiniteTimeSpan);
     }
 
@@ -386,7 +446,11 @@ public sealed class Switcher : IAsyncDisposable
     /// Writes what is wanted, beside the loop: coming home never waits for a disk. Should it fail, the file still names an owner
     /// that a restarted daemon won't find the device at, and so takes for home.
     /// </summary>
-    private void Persist() => _writer.SaveLater(Wanted());
+    private void Persist()
+    {
+        _writer.Want(Wanted());
+        _writer.SaveLater();
+    }
 
     private Snapshot TakeSnapshot() => new(
         [.. Order.Devices.Select(device => _devices[device.Id].View())],

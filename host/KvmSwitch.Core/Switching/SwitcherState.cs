@@ -5,6 +5,8 @@ namespace KvmSwitch.Core;
 /// <summary>What the loop knows of one device. Touched by the loop alone.</summary>
 internal sealed class DeviceState(Device device)
 {
+    private const double Century = 100 * 365 * 86400.0;
+
     private TimeSpan _pause;
 
     public Device Device { get; } = device;
@@ -13,12 +15,18 @@ internal sealed class DeviceState(Device device)
 
     public Desired Desired { get; private set; } = Desired.Home;
 
-    /// <summary>Who should have had it before: until a look shows otherwise, it may still be there.</summary>
-    public Owner LastOwner { get; private set; }
+    /// <summary>The machines that may hold it: it was wanted or seen there, and no look at them has shown otherwise since.</summary>
+    public ImmutableHashSet<MachineId> Suspects { get; private set; } = [];
+
+    /// <summary>Counts its handoffs, so that a look from before one is known as outdated.</summary>
+    public long Handoffs { get; set; }
 
     public Placement Placement { get; private set; }
 
     public string? Trouble { get; private set; }
+
+    /// <summary>The failure to set it right that the history tells already.</summary>
+    public string? Recorded { get; set; }
 
     /// <summary>It isn't where it should be, or nobody can tell.</summary>
     public bool IsAstray { get; private set; }
@@ -40,17 +48,23 @@ internal sealed class DeviceState(Device device)
 
     public void Want(Desired desired, TimeProvider clock)
     {
-        LastOwner = Desired.Owner;
+        if (desired.Owner.Machine is { } machine) Suspects = Suspects.Add(machine);
         Desired = desired;
         Expiry = desired.Limit is { } limit ? After(clock, limit.Remaining(clock.GetUtcNow())) : null;
     }
 
-    public void Saw(Observation? observation, string? trouble)
+    /// <summary>The handoff is over, and it is where it should be.</summary>
+    public void Arrived() => Desired = Desired with { Pending = false };
+
+    /// <param name="asked">The machines that answered for it.</param>
+    public void Saw(Observation? observation, string? trouble, ImmutableHashSet<MachineId> asked)
     {
-        if (observation is not null) (Placement, LastOwner) = (Placement.Of(observation), Owner.Host);
-        Trouble = trouble;
+        if (observation is not null) (Placement, Suspects) = (Placement.Of(observation), Suspects.Except(asked).Union(observation.Machines));
         var settled = Placement.IsAt(Desired.Owner) || Placement.Where == Whereabouts.Absent;
         IsAstray = !settled || trouble is not null || observation is { Machines.Count: > 1 };
+
+        // What was wrong stays told until it is right.
+        Trouble = trouble ?? (IsAstray ? Trouble : null);
     }
 
     public void RetryNow() => Retry = null;
@@ -65,8 +79,9 @@ internal sealed class DeviceState(Device device)
 
     public DeviceView View() => new(Device, Desired.Owner, Placement, Run?.Id, Desired.Limit?.Until, Trouble);
 
+    // Further ahead than this is never, and a timestamp must not overflow.
     private static long After(TimeProvider clock, TimeSpan time) =>
-        clock.GetTimestamp() + (long)(time.TotalSeconds * clock.TimestampFrequency);
+        clock.GetTimestamp() + (long)(Math.Min(time.TotalSeconds, Century) * clock.TimestampFrequency);
 }
 
 /// <summary>What the loop knows of one machine.</summary>
@@ -121,22 +136,35 @@ internal sealed class RunningHandoff(string id, HandoffRequest request) : IAsync
     }
 }
 
-/// <summary>Writes states in order, and only the latest of those that wait.</summary>
-internal sealed class StateWriter(IStateStore store) : IAsyncDisposable
+/// <summary>Writes the state that is wanted last; what could not be written is tried again.</summary>
+internal sealed class StateWriter(IStateStore store, TimeProvider clock) : IAsyncDisposable
 {
-    private readonly SemaphoreSlim _turn = new(1);
-    private ImmutableDictionary<DeviceId, Desired> _latest = ImmutableDictionary<DeviceId, Desired>.Empty;
-    private ImmutableDictionary<DeviceId, Desired>? _written;
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LastChance = TimeSpan.FromSeconds(5);
 
+    private readonly SemaphoreSlim _turn = new(1);
+    private readonly CancellationTokenSource _closing = new();
+
+    /// <summary>Null until something is wanted: a state that could not be read must not be overwritten.</summary>
+    private volatile ImmutableDictionary<DeviceId, Desired>? _latest;
+    private ImmutableDictionary<DeviceId, Desired>? _written;
+    private int _retrying;
+
+    /// <summary>Called on the loop alone, so that states can't overtake each other.</summary>
+    public void Want(ImmutableDictionary<DeviceId, Desired> state) => _latest = state;
+
+    /// <summary>Returns once what is wanted now, or later, is written.</summary>
     /// <exception cref="IOException">It could not be written.</exception>
-    public async Task SaveAsync(ImmutableDictionary<DeviceId, Desired> state, CancellationToken cancellationToken)
+    public async Task SaveAsync(CancellationToken cancellationToken)
     {
-        Volatile.Write(ref _latest, state);
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            var latest = Volatile.Read(ref _latest);
-            if (_written is not null && Same(_written, latest)) return;
+            if (_latest is not { } latest || (_written is not null && Same(_written, latest))) return;
+
+            // A write that fails or is given up may have happened nevertheless.
+            _written = null;
             await store.SaveAsync(latest, cancellationToken);
             _written = latest;
         }
@@ -146,24 +174,50 @@ internal sealed class StateWriter(IStateStore store) : IAsyncDisposable
         }
     }
 
-    /// <summary>Never throws; a failure is the store's to report, and the next write tries again.</summary>
-    public void SaveLater(ImmutableDictionary<DeviceId, Desired> state) => _ = Task.Run(async () =>
+    /// <summary>Never throws; failures are the store's to report, and it is tried again.</summary>
+    public void SaveLater() => _ = Task.Run(async () =>
     {
+        if (await TriedAsync() || Interlocked.Exchange(ref _retrying, 1) == 1) return;
+        var pause = FirstPause;
+        do
+        {
+            await Task.Delay(pause, clock, _closing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+        while (!_closing.IsCancellationRequested && !await TriedAsync());
+        Volatile.Write(ref _retrying, 0);
+    });
+
+    /// <summary>Writes what is owed, for the last time; a disk that hangs is not waited for.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _closing.CancelAsync();
         try
         {
-            await SaveAsync(state, CancellationToken.None);
+            await SaveAsync(CancellationToken.None).WaitAsync(LastChance, clock);
         }
         catch (IOException failure)
         {
             store.ReportFailure(failure);
         }
-    });
+        catch (TimeoutException late)
+        {
+            store.ReportFailure(new($"writing the state took longer than {LastChance.TotalSeconds:0} s", late));
+        }
+    }
 
-    /// <summary>Waits for a write under way.</summary>
-    public async ValueTask DisposeAsync()
+    private async Task<bool> TriedAsync()
     {
-        await _turn.WaitAsync();
-        _turn.Dispose();
+        try
+        {
+            await SaveAsync(CancellationToken.None);
+            return true;
+        }
+        catch (IOException failure)
+        {
+            store.ReportFailure(failure);
+            return false;
+        }
     }
 
     private static bool Same(ImmutableDictionary<DeviceId, Desired> a, ImmutableDictionary<DeviceId, Desired> b) =>

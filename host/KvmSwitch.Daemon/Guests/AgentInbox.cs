@@ -26,7 +26,7 @@ internal sealed class AgentInbox(IAsyncStreamReader<AgentMessage> stream, TimePr
         {
             throw Ended(StatusCode.InvalidArgument, "the agent sent a message that can't be read");
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (e is IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw late.IsCancellationRequested
                 ? Ended(StatusCode.DeadlineExceeded, $"the agent said nothing for {deadline.TotalSeconds:0.#} s")

@@ -4,7 +4,8 @@ using KvmSwitch.Proto.V1;
 namespace KvmSwitch.Daemon.Guests;
 
 /// <summary>One link, from its welcome to its end. What it doesn't know it ignores: agents may be newer.</summary>
-internal sealed class GuestConversation(GuestLink link, AgentInbox inbox, GuestRequests requests, IGuestListener listener, TimeSpan silence)
+internal sealed class GuestConversation(
+    GuestLink link, AgentInbox inbox, GuestRequests requests, IGuestListener listener, TimeSpan silence, TimeProvider time)
 {
     public const int MaxDevices = 64;
 
@@ -117,9 +118,9 @@ internal sealed class GuestConversation(GuestLink link, AgentInbox inbox, GuestR
         {
             await foreach (var message in link.OutgoingAsync(cancellationToken))
             {
-                using var late = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-                late.CancelAfter(WriteDeadline);
-                await outgoing.WriteAsync(message, late.Token);
+                using var late = new CancellationTokenSource(WriteDeadline, time);
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);
+                await outgoing.WriteAsync(message, either.Token);
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

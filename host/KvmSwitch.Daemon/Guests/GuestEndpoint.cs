@@ -51,7 +51,7 @@ internal static class GuestEndpoint
     /// <summary>Answers as if the service weren't there, except on a Unix socket.</summary>
     public static TBuilder OnlyOverUnixSocket<TBuilder>(this TBuilder service)
         where TBuilder : IEndpointConventionBuilder =>
-        Guard(service, context => context.Features.Get<IConnectionEndPointFeature>()?.LocalEndPoint is UnixDomainSocketEndPoint);
+        Guard(service, context => context.Features.Get<IConnectionSocketFeature>()?.Socket.AddressFamily == AddressFamily.Unix);
 
     private static TBuilder Guard<TBuilder>(TBuilder service, Func<HttpContext, bool> isAllowed)
         where TBuilder : IEndpointConventionBuilder

@@ -36,7 +36,7 @@ internal sealed class GuestRegister : IDisposable
             await using var stream = File.OpenRead(file);
             var document = await JsonSerializer.DeserializeAsync(stream, RegisterJson.Default.RegisterDocument, cancellationToken)
                 ?? throw new JsonException("it is empty");
-            return new(file, [.. document.Guests.Select(g => g.ToCertificate())]);
+            return new(file, [.. document.Guests.Select(g => g?.ToCertificate() ?? throw new JsonException("an entry is null"))]);
         }
         catch (Exception e) when (e is JsonException or FormatException)
         {
@@ -98,7 +98,7 @@ internal sealed class GuestRegister : IDisposable
     private sealed record Entries(ImmutableArray<GuestCertificate> Guests);
 }
 
-internal sealed record RegisterDocument(int Version, IReadOnlyList<RegisterEntry> Guests);
+internal sealed record RegisterDocument(int Version, IReadOnlyList<RegisterEntry?> Guests);
 
 internal sealed record RegisterEntry(
     string Id, string Machine, string HostName, DateTimeOffset Paired, DateTimeOffset Expires, bool Revoked)

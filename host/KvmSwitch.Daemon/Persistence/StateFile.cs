@@ -49,12 +49,13 @@ internal sealed partial class StateFile(string path, ILogger<StateFile> log) : I
         public int Version { get; init; } = 1;
     }
 
-    internal sealed record Entry(string Owner, double? LimitSeconds, DateTimeOffset? Until)
+    internal sealed record Entry(string Owner, double? LimitSeconds, DateTimeOffset? Until, bool? Pending)
     {
-        public static Entry Of(Desired desired) => new(desired.Owner.ToString(), desired.Limit?.Duration.TotalSeconds, desired.Limit?.Until);
+        public static Entry Of(Desired desired) => new(desired.Owner.ToString(), desired.Limit?.Duration.TotalSeconds, desired.Limit?.Until, desired.Pending ? true : null);
 
         public Desired Read() => new(Core.Owner.Parse(Owner))
         {
+            Pending = Pending ?? false,
             Limit = LimitSeconds is { } seconds && Until is { } until ? new(TimeSpan.FromSeconds(Math.Clamp(seconds, 0, 86_400)), until) : null,
         };
     }

@@ -10,7 +10,9 @@ public interface IUeventSource
     UeventListener Listen();
 }
 
-/// <summary>Hands events to all listeners. One that doesn't keep up loses them, and is told so by <see cref="Uevent.Rescan"/>; nobody waits for it.</summary>
+/// <summary>
+/// Hands events to all listeners. One that doesn't keep up loses them, and is told so by <see cref="Uevent.Rescan"/>; nobody waits for it.
+/// </summary>
 public sealed class UeventHub : IUeventSource
 {
     private readonly ConcurrentDictionary<UeventListener, byte> _listeners = new();
@@ -42,7 +44,8 @@ public sealed class UeventListener : IDisposable
 
     /// <summary>Returns once an event that is wanted, or a rescan, has come, or the time is over: in both cases it is time to look.</summary>
     /// <param name="bound">How long to wait at most, as events can be lost.</param>
-    public async Task WaitAsync(Func<Uevent, bool> isWanted, TimeSpan bound, TimeProvider clock, CancellationToken cancellationToken)
+    /// <returns>False when the time was over.</returns>
+    public async Task<bool> WaitAsync(Func<Uevent, bool> isWanted, TimeSpan bound, TimeProvider clock, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(bound, clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
@@ -53,13 +56,15 @@ public sealed class UeventListener : IDisposable
                 // All that wait already are answered by one look.
                 var wanted = false;
                 while (_queue.Reader.TryRead(out var uevent)) wanted |= uevent.IsRescan || isWanted(uevent);
-                if (wanted) return;
+                if (wanted) return true;
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             // The time is over.
         }
+
+        return false;
     }
 
     public void Dispose()

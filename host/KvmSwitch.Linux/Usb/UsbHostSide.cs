@@ -42,16 +42,11 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, TimePro
     public async Task RestoreAsync(Device device, CancellationToken cancellationToken)
     {
         using var listener = events.Listen();
-        var before = HostSight.Unserved;
-        while (true)
+        for (var isQuiet = false; ; isQuiet = !await listener.WaitAsync(IsUsb, Recheck, clock, cancellationToken))
         {
             var devices = await LookAsync(() => Mend(device), cancellationToken);
-            if (devices.All(d => d.IsComplete)) return;
-            // Drivers of some interfaces may be missing for good, but all that bind get the time until the next look.
-            var now = Sight(devices);
-            if (now == HostSight.Served && before == HostSight.Served) return;
-            before = now;
-            await listener.WaitAsync(IsUsb, Recheck, clock, cancellationToken);
+            // Some interface may have no driver for good: then it is enough that the device works and that nothing changes any more.
+            if (devices.All(d => d.IsComplete) || (isQuiet && Sight(devices) == HostSight.Served)) return;
         }
     }
 

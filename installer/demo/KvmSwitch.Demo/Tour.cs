@@ -61,12 +61,12 @@ internal static class Tour
         });
     }
 
-    private static Task WaitUntilHomeAsync(DemoHost host, string[] devices, CancellationToken cancellation) => host.WaitForStateAsync(
+    private static Task<JsonNode> WaitUntilHomeAsync(DemoHost host, string[] devices, CancellationToken cancellation) => host.WaitForStateAsync(
         state => state["devices"]!.AsArray().Where(device => devices.Contains((string?)device!["name"]))
             .All(device => (string?)device!["placement"] == "host"),
         "the devices are home", cancellation);
 
-    private static Task StepAsync(string what, Func<Task> act) => StepAsync(what, async () =>
+    private static Task<bool> StepAsync(string what, Func<Task> act) => StepAsync(what, async () =>
     {
         await act();
         return true;

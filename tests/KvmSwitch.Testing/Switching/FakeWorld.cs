@@ -15,6 +15,7 @@ public sealed class FakeWorld
     private readonly List<string> _violations = [];
     private readonly List<Handoff> _history = [];
     private int _reportedFailures;
+    private int _lateAttaches;
     private ImmutableDictionary<DeviceId, Desired> _saved = ImmutableDictionary<DeviceId, Desired>.Empty;
 
     public FakeWorld(TimeProvider clock, IEnumerable<Device> devices, IEnumerable<MachineId> machines)
@@ -44,8 +45,12 @@ public sealed class FakeWorld
         get => Locked(() => _saved);
         set => Locked(() =>
         {
+            foreach (var (id, device) in _devices)
+            {
+                if (_saved.GetValueOrDefault(id)?.Owner != value.GetValueOrDefault(id)?.Owner) device.HeldAtSave = [.. device.Holders];
+            }
+
             _saved = value;
-            foreach (var device in _devices.Values) device.HeldAtSave = [.. device.Holders];
         });
     }
 
@@ -56,6 +61,9 @@ public sealed class FakeWorld
 
     /// <summary>Saves that failed while nobody waited for them.</summary>
     public int ReportedFailures => Locked(() => _reportedFailures);
+
+    /// <summary>Devices that a machine took after the caller had given up.</summary>
+    public int LateAttaches => Locked(() => _lateAttaches);
 
     /// <summary>Descriptors that were prepared and not disposed yet.</summary>
     public int OpenDescriptors => Locked(() => _devices.Values.Sum(device => device.Open));
@@ -138,6 +146,7 @@ public sealed class FakeWorld
             _violations.Add($"{id} was attached to {machine} before that was saved");
         device.Served = false;
         device.Holders.Add(machine);
+        if (late) _lateAttaches++;
         if (device.Holders.Count > 1) _violations.Add($"{id} is in {string.Join(" and ", device.Holders)} at once");
     });
 

@@ -24,10 +24,10 @@ internal sealed class TestCa : IDisposable
 
     public byte[] Fingerprint => SHA256.HashData(Certificate)[..16];
 
-    public X509Certificate2 Server(string usage = ForServers, DateTimeOffset? expired = null, bool carriesRoot = true)
+    public X509Certificate2 Server(string usage = ForServers, DateTimeOffset? expired = null, byte[]? carriedRoot = null)
     {
         using var server = RSA.Create(2048);
-        using var issued = Issue(new PublicKey(server), "CN=anything", usage, expired, carriesRoot);
+        using var issued = Issue(new PublicKey(server), "CN=anything", usage, expired, carriedRoot ?? Certificate);
         using var whole = issued.CopyWithPrivateKey(server);
         return X509CertificateLoader.LoadPkcs12(whole.Export(X509ContentType.Pkcs12), null);
     }
@@ -63,12 +63,12 @@ internal sealed class TestCa : IDisposable
         key.Dispose();
     }
 
-    private X509Certificate2 Issue(PublicKey subject, string name, string usage, DateTimeOffset? expired = null, bool carriesRoot = false)
+    private X509Certificate2 Issue(PublicKey subject, string name, string usage, DateTimeOffset? expired = null, byte[]? carriedRoot = null)
     {
         var request = new CertificateRequest(new X500DistinguishedName(name), subject, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(usage)], critical: false));
-        if (carriesRoot)
-            request.CertificateExtensions.Add(new X509Extension(ServerTrust.CaCertificateExtension, root.RawData, critical: false));
+        if (carriedRoot is not null)
+            request.CertificateExtensions.Add(new X509Extension(ServerTrust.CaCertificateExtension, carriedRoot, critical: false));
         var from = new DateTimeOffset(root.NotBefore);
         var until = expired ?? new DateTimeOffset(root.NotAfter);
         return request.Create(

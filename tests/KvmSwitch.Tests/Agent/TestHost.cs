@@ -141,6 +141,9 @@ internal sealed class GuestService(TestCa ca) : Guest.GuestBase
 
     public Func<byte[], byte[]> Sign { get; set; } = ca.Sign;
 
+    /// <summary>Every pairing code counts as used.</summary>
+    public bool Refuses { get; set; }
+
     /// <summary>Links stay open when the agent has ended its side.</summary>
     public bool IgnoresGoodbye { get; set; }
 
@@ -152,7 +155,7 @@ internal sealed class GuestService(TestCa ca) : Guest.GuestBase
 
     public override Task<EnrolReply> Enrol(EnrolRequest request, ServerCallContext context)
     {
-        if (!request.Token.Span.SequenceEqual(Token))
+        if (Refuses || !request.Token.Span.SequenceEqual(Token))
             throw new RpcException(new Status(StatusCode.Unauthenticated, "no such code"));
         Enrolled = request;
         return Task.FromResult(new EnrolReply

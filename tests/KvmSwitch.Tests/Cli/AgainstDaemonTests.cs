@@ -48,9 +48,10 @@ public sealed class AgainstDaemonTests : IAsyncLifetime
     [Fact]
     public async Task Watch_prints_every_state_until_the_daemon_ends_it()
     {
-        daemon.Control.Watched.AddRange([Examples.State(), new State { Devices = { new Device { Name = "pad", Placement = "host", Owner = "host" } } }]);
-        daemon.Control.Before = context => daemon.Control.Asked.Count > 2 ? throw FakeControl.Refusal(1, "the daemon stops") : Task.CompletedTask;
+        daemon.Control.Watched.Add(Examples.State());
+        daemon.Control.Watched.Add(new State { Devices = { new Device { Name = "pad", Placement = "host", Owner = "host" } } });
         daemon.Control.Watched.Add(new State());
+        daemon.Control.Before = context => daemon.Control.Asked.Count > 2 ? throw FakeControl.Refusal(1, "the daemon stops") : Task.CompletedTask;
         var run = await RunAsync("status", "--watch", "--json");
         Assert.Equal((1, "kvmswitch: the daemon stops\n"), (run.Exit, run.Error));
         var lines = run.Out.TrimEnd('\n').Split('\n');
@@ -62,11 +63,12 @@ public sealed class AgainstDaemonTests : IAsyncLifetime
     [Fact]
     public async Task Watch_on_a_terminal_uses_a_screen_of_its_own_and_leaves_the_last_state_behind()
     {
-        daemon.Control.Watched.AddRange([Examples.State()]);
+        daemon.Control.Watched.Add(Examples.State());
         using var stop = new CancellationTokenSource();
-        var watching = CliRun.Async(
-            ["status", "--watch", "--no-color", "--socket", daemon.Socket], stop.Token, around => around with { OutIsTerminal = true, Out = new StopAtText(around.Out, "SET", stop) });
-        var run = await watching;
+        var run = await CliRun.Async(
+            ["status", "--watch", "--no-color", "--socket", daemon.Socket],
+            around => around with { OutIsTerminal = true, Out = new StopAtText(around.Out, "SET", stop) },
+            stop.Token);
         Assert.Equal((130, ""), (run.Exit, run.Error));
         Assert.StartsWith("\e[?1049h\e[H\e[2JMACHINE", run.Out);
         Assert.StartsWith("MACHINE", run.Out.Split("\e[?1049l")[1]);
@@ -123,7 +125,8 @@ public sealed class AgainstDaemonTests : IAsyncLifetime
     [Fact]
     public async Task Starting_stopping_and_killing_a_machine_tell_each_step()
     {
-        daemon.Control.Progress.AddRange([new MachineProgress { Text = "starting QEMU", ElapsedMs = 20 }, new MachineProgress { Text = "win runs", Done = true, ElapsedMs = 1234 }]);
+        daemon.Control.Progress.Add(new MachineProgress { Text = "starting QEMU", ElapsedMs = 20 });
+        daemon.Control.Progress.Add(new MachineProgress { Text = "win runs", Done = true, ElapsedMs = 1234 });
         var run = await RunAsync("vm", "start", "win");
         Assert.Equal((0, "   0.0 s  starting QEMU\n   1.2 s  win runs\n", ""), (run.Exit, run.Out, run.Error));
         var stop = await RunAsync("vm", "stop", "--timeout", "5s", "--json");

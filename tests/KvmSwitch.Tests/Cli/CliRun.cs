@@ -10,7 +10,7 @@ internal sealed record CliRun(int Exit, string Out, string Error)
     public static Task<CliRun> AsyncWith(FakeDaemon daemon, params string[] args) => Async([.. args, "--socket", daemon.Socket]);
 
     public static async Task<CliRun> Async(
-        IReadOnlyList<string> args, CancellationToken cancellation = default, Func<Surroundings, Surroundings>? change = null)
+        IReadOnlyList<string> args, Func<Surroundings, Surroundings>? change = null, CancellationToken cancellation = default)
     {
         var time = new FakeTimeProvider(Examples.Now);
         time.SetLocalTimeZone(Examples.Zone);

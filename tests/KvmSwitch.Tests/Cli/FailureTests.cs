@@ -146,7 +146,7 @@ public sealed class FailureTests : IDisposable
             await stop.CancelAsync();
             await daemon.Control.EndOfCallAsync(context);
         };
-        var run = await CliRun.Async([.. line.Split(' '), "--socket", daemon.Socket], stop.Token);
+        var run = await CliRun.Async([.. line.Split(' '), "--socket", daemon.Socket], cancellation: stop.Token);
         Assert.Equal((130, "", error), (run.Exit, run.Out, run.Error));
         await daemon.Control.CallCancelled.Task.WaitAsync(TimeSpan.FromSeconds(10));
     }
@@ -154,16 +154,16 @@ public sealed class FailureTests : IDisposable
     [Fact]
     public async Task Output_that_nobody_reads_ends_quietly_and_a_full_disk_is_told()
     {
-        var gone = await CliRun.Async(["completion", "bash"], default, around => around with { Out = new BrokenWriter(new IOException("Broken pipe", 32)) });
+        var gone = await CliRun.Async(["completion", "bash"], around => around with { Out = new BrokenWriter(new IOException("Broken pipe", 32)) });
         Assert.Equal((1, ""), (gone.Exit, gone.Error));
-        var full = await CliRun.Async(["completion", "bash"], default, around => around with { Out = new BrokenWriter(new IOException("No space left on device")) });
+        var full = await CliRun.Async(["completion", "bash"], around => around with { Out = new BrokenWriter(new IOException("No space left on device")) });
         Assert.Equal((1, "kvmswitch: can't write the output: No space left on device\n"), (full.Exit, full.Error));
     }
 
     [Fact]
     public async Task A_defect_is_one_sentence_too()
     {
-        var run = await CliRun.Async(["completion", "bash"], default, around => around with { Out = new BrokenWriter(new InvalidOperationException("oh")) });
+        var run = await CliRun.Async(["completion", "bash"], around => around with { Out = new BrokenWriter(new InvalidOperationException("oh")) });
         Assert.Equal((1, "kvmswitch: unexpected InvalidOperationException: oh\n"), (run.Exit, run.Error));
     }
 

@@ -7,7 +7,7 @@ namespace KvmSwitch.Tests.Cli;
 /// <summary>A Control service that answers what a test put in, and remembers what it was asked.</summary>
 public sealed class FakeControl : Control.ControlBase
 {
-    public List<object> Asked { get; } = [];
+    public IList<object> Asked { get; } = [];
 
     public State State { get; set; } = Examples.State();
 
@@ -19,9 +19,9 @@ public sealed class FakeControl : Control.ControlBase
     /// <summary>Runs before every answer.</summary>
     public Func<ServerCallContext, Task> Before { get; set; } = _ => Task.CompletedTask;
 
-    public List<State> Watched { get; } = [];
+    public IList<State> Watched { get; } = [];
 
-    public List<MachineProgress> Progress { get; } = [];
+    public IList<MachineProgress> Progress { get; } = [];
 
     public GuestList Guests { get; set; } = Examples.Guests();
 

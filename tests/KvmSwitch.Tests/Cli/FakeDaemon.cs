@@ -10,19 +10,19 @@ namespace KvmSwitch.Tests.Cli;
 /// <summary>The fake Control service on a real Unix socket, in a directory of its own.</summary>
 public sealed class FakeDaemon : IAsyncDisposable
 {
-    private readonly DirectoryInfo directory;
-    private readonly WebApplication application;
+    private readonly DirectoryInfo home;
+    private readonly WebApplication server;
 
-    private FakeDaemon(DirectoryInfo directory, FakeControl control, WebApplication application)
+    private FakeDaemon(DirectoryInfo home, FakeControl control, WebApplication server)
     {
-        this.directory = directory;
-        this.application = application;
+        this.home = home;
+        this.server = server;
         Control = control;
     }
 
     public FakeControl Control { get; }
 
-    public string Socket => SocketIn(directory);
+    public string Socket => SocketIn(home);
 
     public static async Task<FakeDaemon> StartAsync(bool knowsControl = true)
     {
@@ -46,8 +46,8 @@ public sealed class FakeDaemon : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await application.DisposeAsync();
-        directory.Delete(recursive: true);
+        await server.DisposeAsync();
+        home.Delete(recursive: true);
     }
 
     private static string SocketIn(DirectoryInfo directory) => Path.Combine(directory.FullName, "control.sock");

@@ -57,9 +57,9 @@ public sealed class OutputTests
     [Fact]
     public void A_table_wraps_only_where_there_is_room_and_keeps_long_words_whole()
     {
-        var table = new Table("A", ">N");
+        var table = new Table("A", "N");
         table.Add("abc", "one two three-is-a-very-long-word");
-        Assert.Equal("A                                   N\nabc  one two three-is-a-very-long-word\n", table.Render(new TextLayout(12, Colour: false)));
+        Assert.Equal("A    N\nabc  one two three-is-a-very-long-word\n", table.Render(new TextLayout(12, Colour: false)));
         Assert.Contains("abc  one two\n     three-is-a-very-long-word\n", table.Render(new TextLayout(24, Colour: false)));
     }
 

@@ -18,6 +18,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using Xunit;
 
 namespace KvmSwitch.Tests.Guests;
 
@@ -46,7 +47,7 @@ internal sealed class GuestHost : IAsyncDisposable
         app = Build();
     }
 
-    public FakeTimeProvider Time { get; } = new(DateTimeOffset.UtcNow);
+    public JumpyTime Time { get; } = new();
 
     public CertificateAuthority Authority { get; }
 
@@ -61,6 +62,8 @@ internal sealed class GuestHost : IAsyncDisposable
     public HashSet<MachineId> Configured { get; } = [Win, Mac];
 
     public RecordingListener Listener { get; } = new();
+
+    public RecordingLog Log { get; } = new();
 
     public string ControlSocket => Path.Combine(state.FullName, "control.sock");
 
@@ -91,7 +94,7 @@ internal sealed class GuestHost : IAsyncDisposable
             SslOptions = new()
             {
                 // The name is the address here, as it is for agents; who issued the certificate is what counts.
-                RemoteCertificateValidationCallback = (_, _, _, errors) => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == 0,
+                RemoteCertificateValidationCallback = (_, _, _, errors) => (errors | SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.RemoteCertificateNameMismatch,
                 CertificateChainPolicy = GuestChain.Policy(Authority.Certificate, CertificateAuthority.ServerAuthentication),
                 ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, null, offline: true),
             },
@@ -152,6 +155,7 @@ internal sealed class GuestHost : IAsyncDisposable
         Authority.Dispose();
         Register.Dispose();
         state.Delete(recursive: true);
+        Assert.DoesNotContain(Log.Lines, l => l.Level >= LogLevel.Error && !Log.Expected.Contains(l.Event.Id));
     }
 
     private static async Task<Dictionary<string, byte[]>> MakeCertificatesAsync()
@@ -169,7 +173,7 @@ internal sealed class GuestHost : IAsyncDisposable
     private WebApplication Build()
     {
         var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        builder.Logging.ClearProviders().AddProvider(Log).AddFilter("KvmSwitch", LogLevel.Debug);
         builder.WebHost.ListenForGuests([Endpoint], Authority);
         builder.WebHost.ConfigureKestrel(o => o.ListenUnixSocket(ControlSocket, l => l.Protocols = HttpProtocols.Http2));
         builder.Services.AddGuestService();
@@ -186,6 +190,16 @@ internal sealed class GuestHost : IAsyncDisposable
         public override Task<State> GetState(GetStateRequest request, ServerCallContext context) =>
             Task.FromResult(new State { DaemonVersion = "fake" });
     }
+}
+
+/// <summary>Its clock on the wall can be set apart from the time that passes.</summary>
+internal sealed class JumpyTime() : FakeTimeProvider(DateTimeOffset.UtcNow)
+{
+    public TimeSpan Jump { get; set; }
+
+    public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Jump;
+
+    public override long GetTimestamp() => base.GetUtcNow().Ticks;
 }
 
 /// <summary>Notes what the link tells, and lets a test decide how requests end.</summary>

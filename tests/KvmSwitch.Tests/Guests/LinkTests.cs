@@ -123,6 +123,7 @@ public sealed class LinkTests
     {
         await using var host = await GuestHost.StartAsync();
         using var agent = await host.LinkAsync(await host.PairAsync(GuestHost.Win));
+        host.Log.Expected.Add(2005);
         host.Listener.OnRequest = _ => throw new InvalidOperationException("secret");
         await agent.SendAsync(Request(1, GuestAction.Types.Verb.Return));
         Assert.Equal("The host failed to do that; its log tells why.", (await agent.NextAsync(HostMessage.MessageOneofCase.Reply)).Reply.Error);

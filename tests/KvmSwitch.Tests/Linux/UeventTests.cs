@@ -85,18 +85,18 @@ public sealed class UeventTests
     {
         var (hub, clock) = (new UeventHub(), new FakeTimeProvider());
         using var listener = hub.Listen();
-        Task Wait() => listener.WaitAsync(e => e.Action == "bind", TimeSpan.FromSeconds(1), clock, CancellationToken.None);
+        Task<bool> Wait() => listener.WaitAsync(e => e.Action == "bind", TimeSpan.FromSeconds(1), clock, CancellationToken.None);
 
         var first = Wait();
         hub.Publish(Event("add"));
         Assert.False(first.IsCompleted);
         hub.Publish(Event("bind"));
-        await first.WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.True(await first.WaitAsync(TimeSpan.FromSeconds(20)));
 
         var second = Wait();
         Assert.False(second.IsCompleted);
         clock.Advance(TimeSpan.FromSeconds(1));
-        await second.WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.False(await second.WaitAsync(TimeSpan.FromSeconds(20)));
     }
 
     [Fact]

@@ -51,6 +51,16 @@ public sealed class QmpDeviceRemovalTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_device_that_left_the_list_is_given_time_for_its_event()
+    {
+        _qemu.Next("device_del", new FakeFault.DeletedSilently());
+        var removing = _client.DeviceDelAndWaitAsync("k1", _patience);
+        await _qemu.SeenAsync("qom-list").WaitAsync(_patience);
+        await _qemu.RaiseAsync("DEVICE_DELETED", new JsonObject { ["device"] = "k1" });
+        Assert.Equal(QmpRemoval.Deleted, await removing);
+    }
+
+    [Fact]
     public async Task A_device_that_stays_is_a_timeout()
     {
         _qemu.Next("device_del", new FakeFault.NeverDeleted());

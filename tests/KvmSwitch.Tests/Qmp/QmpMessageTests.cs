@@ -28,7 +28,7 @@ public sealed class QmpMessageTests
 
     [Fact]
     public void Bytes_that_are_not_utf8_are_refused() =>
-        Assert.Throws<QmpProtocolException>(() => QmpMessage.Parse(new byte[] { (byte)'{', 0xff, (byte)'}' }));
+        Assert.Throws<QmpProtocolException>(() => QmpMessage.Parse((byte[])[.. "{\"event\":\"X\",\"data\":\""u8, 0xff, .. "\"}"u8]));
 
     [Fact]
     public void Any_bytes_at_all_lead_to_a_message_or_to_a_protocol_error() =>

@@ -48,11 +48,11 @@ public sealed class HomecomingTests
     {
         await using var rig = await StartedAsync();
         await rig.DriveAsync(rig.Give(A, Keyboard));
-        rig.Clock.AdjustTime(rig.Clock.GetUtcNow() + TimeSpan.FromDays(400));
+        rig.Clock.Jump(TimeSpan.FromDays(400));
         await rig.PassAsync(5);
         rig.AssertIn(A, Keyboard);
         rig.AgentSilent(A);
-        rig.Clock.AdjustTime(rig.Clock.GetUtcNow() - TimeSpan.FromDays(800));
+        rig.Clock.Jump(TimeSpan.FromDays(-800));
         await rig.UntilAsync(() => rig.World.IsHome(Keyboard.Id), "the keyboard is home", 2.6);
     }
 
@@ -118,7 +118,7 @@ public sealed class HomecomingTests
         await rig.StartAsync();
         await rig.DriveAsync(rig.GiveFor(TimeSpan.FromMinutes(2), A, Keyboard));
         await rig.PassAsync(60);
-        rig.Clock.AdjustTime(rig.Clock.GetUtcNow() + TimeSpan.FromDays(days));
+        rig.Clock.Jump(TimeSpan.FromDays(days));
         await rig.RestartAsync();
         await rig.UntilAsync(() => rig.World.IsHome(Keyboard.Id), "the time is over", days switch { 0 => 61, > 0 => 1, _ => 121 });
         await SettleAsync();

@@ -16,7 +16,7 @@ public sealed class LateEffectTests
         rig.World.Faults.Next(WorldCall.Attach, new WorldFault.Late(TimeSpan.FromSeconds(8)), Keyboard.Id);
         var failure = await rig.RefusedAsync(rig.Give(A, Keyboard));
         Assert.Equal(Failure.TimedOut, failure.Failure);
-        await rig.UntilAsync(() => !rig.World.HoldersOf(Keyboard.Id).IsEmpty, "the late attach has its effect");
+        await rig.UntilAsync(() => rig.World.LateAttaches > 0, "the late attach has its effect");
         await rig.UntilAsync(() => rig.World.IsHome(Keyboard.Id), "it is home", 10);
         rig.AssertSound();
     }
@@ -32,7 +32,7 @@ public sealed class LateEffectTests
         await rig.DriveAsync(rig.Take(Pad));
         await rig.RefusedAsync(give);
         release.SetResult();
-        await rig.UntilAsync(() => !rig.World.HoldersOf(Pad.Id).IsEmpty, "the late attach has its effect");
+        await rig.UntilAsync(() => rig.World.LateAttaches > 0, "the late attach has its effect");
         await rig.UntilAsync(() => rig.World.IsHome(Pad.Id), "it is home", 10);
         rig.AssertSound();
     }

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using KvmSwitch.Core;
 using KvmSwitch.Testing.Switching;
-using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace KvmSwitch.Tests.Switching;
@@ -30,7 +29,7 @@ internal sealed class SwitchRig : IAsyncDisposable
         (Process, Switcher) = NewLife();
     }
 
-    public FakeTimeProvider Clock { get; } = new(new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
+    public JumpingClock Clock { get; } = new();
 
     public FakeWorld World { get; }
 
@@ -130,7 +129,7 @@ internal sealed class SwitchRig : IAsyncDisposable
 
     public async Task PassAsync(double fakeSeconds)
     {
-        for (var end = Clock.GetElapsedTime(0).TotalSeconds + fakeSeconds; Clock.GetElapsedTime(0).TotalSeconds < end;) await StepAsync();
+        for (var start = Clock.GetTimestamp(); Clock.GetElapsedTime(start) < TimeSpan.FromSeconds(fakeSeconds);) await StepAsync();
     }
 
     public async Task StepAsync()
@@ -154,7 +153,7 @@ internal sealed class SwitchRig : IAsyncDisposable
     public static Task SettleAsync()
     {
         var self = Thread.CurrentThread.IsThreadPoolThread ? 1 : 0;
-        var deadline = Environment.TickCount64 + 100;
+        var deadline = Environment.TickCount64 + 1000;
         for (var quiet = 0; quiet < 3 && Environment.TickCount64 < deadline;)
         {
             ThreadPool.GetMaxThreads(out var most, out _);

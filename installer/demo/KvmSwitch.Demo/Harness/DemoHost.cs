@@ -127,7 +127,7 @@ public sealed class DemoHost : IAsyncDisposable
         }
         catch (TimeoutException late)
         {
-            throw new TimeoutException($"waited in vain until {what}; the last state was {watch.Lines.Entries.LastOrDefault()?.Text}", late);
+            throw new TimeoutException($"waited in vain until {what}; the last state was {(watch.Lines.Entries is [.., var last] ? last.Text : "never told")}", late);
         }
     }
 

@@ -10,6 +10,7 @@ internal sealed class GuestSocket : IAsyncDisposable
     private readonly NetworkStream _stream;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _reading;
+    private int _disposed;
 
     private GuestSocket(Socket socket, Action<string> onLine, Action<string> onEnd)
     {
@@ -45,11 +46,26 @@ internal sealed class GuestSocket : IAsyncDisposable
         }
     }
 
-    public async Task WriteAsync(string text, CancellationToken cancellation) =>
-        await _stream.WriteAsync(Encoding.UTF8.GetBytes(text), cancellation);
+    /// <exception cref="EndOfStreamException">QEMU has closed the port.</exception>
+    public async Task WriteAsync(string text, CancellationToken cancellation)
+    {
+        try
+        {
+            await _stream.WriteAsync(Encoding.UTF8.GetBytes(text), cancellation);
+        }
+        catch (IOException broken)
+        {
+            throw new EndOfStreamException("The guest's serial port was closed: QEMU ended.", broken);
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) == 1)
+        {
+            return;
+        }
+
         await _stop.CancelAsync();
         await _reading;
         await _stream.DisposeAsync();

@@ -22,6 +22,8 @@ public sealed class SerialConsole : IAsyncDisposable
     private const string Interrupt = "\u0003";
     private static readonly TimeSpan ProbeEvery = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan InterruptPatience = TimeSpan.FromSeconds(5);
+
     private readonly GuestSocket _socket;
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _turn = new(1, 1);
@@ -46,14 +48,15 @@ public sealed class SerialConsole : IAsyncDisposable
     /// <summary>Waits until the guest has booted and its shell answers; also right when the guest was up before we connected.</summary>
     /// <exception cref="TimeoutException">It was not up within <paramref name="deadline"/>.</exception>
     /// <exception cref="EndOfStreamException">QEMU ended.</exception>
-    public async Task WaitForReadyAsync(TimeSpan deadline, CancellationToken cancellation)
+    /// <param name="from">How many lines to pass over: those of an earlier boot.</param>
+    public async Task WaitForReadyAsync(TimeSpan deadline, CancellationToken cancellation, int from = 0)
     {
         var started = _time.GetTimestamp();
         while (_time.GetElapsedTime(started) < deadline)
         {
             try
             {
-                await Lines.WaitForAsync(line => line.StartsWith("GUEST-READY", StringComparison.Ordinal) || IsEnd(line), ProbeEvery, cancellation);
+                await Lines.WaitForAsync(line => line.StartsWith("GUEST-READY", StringComparison.Ordinal) || IsEnd(line), ProbeEvery, cancellation, from);
                 return;
             }
             catch (TimeoutException)
@@ -65,6 +68,9 @@ public sealed class SerialConsole : IAsyncDisposable
 
         throw new TimeoutException($"The guest was not up within {deadline.TotalSeconds:0.###} s; its last line: '{string.Concat(Lines.Entries.TakeLast(1))}'.");
     }
+
+    /// <summary>Types a command and waits for nothing: for one that the guest doesn't survive.</summary>
+    public async Task SendAsync(string command, CancellationToken cancellation) => await _socket.WriteAsync(command + "\n", cancellation);
 
     /// <summary>Runs a shell command in the guest and returns what it wrote.</summary>
     /// <exception cref="GuestCommandFailedException">It ended with a status other than 0.</exception>
@@ -91,7 +97,7 @@ public sealed class SerialConsole : IAsyncDisposable
         }
         catch (Exception reason) when (reason is TimeoutException or OperationCanceledException)
         {
-            await _socket.WriteAsync(Interrupt, CancellationToken.None);
+            await InterruptAsync(id);
             throw reason is TimeoutException
                 ? new TimeoutException($"The guest's command '{command}' did not end within {deadline.TotalSeconds:0.###} s.", reason)
                 : new OperationCanceledException(reason.Message, reason, cancellation);
@@ -129,10 +135,25 @@ public sealed class SerialConsole : IAsyncDisposable
     private static string Wrapped(string command, string id)
     {
         var quoted = command.Replace("'", @"'\''", StringComparison.Ordinal);
-        var text = $"echo {BeginMark(id)}; (eval '{quoted}') </dev/null 2>&1; printf '\\n{EndMark(id)}%s\\n' \"$?\"\n";
+        // The trap keeps the shell alive through an interrupt; it is not inherited by what the shell runs.
+        var text = $"trap : INT; echo {BeginMark(id)}; (eval '{quoted}') </dev/null 2>&1; printf '\\n{EndMark(id)}%s\\n' \"$?\"\n";
         return text.Split('\n').All(line => Encoding.UTF8.GetByteCount(line) <= LongestLine)
             ? text
             : throw new ArgumentException($"A line of a guest's command is longer than {LongestLine} bytes: send it in parts.", nameof(command));
+    }
+
+    // Waits for the interrupted command's mark: the terminal throws away what is sent before the interrupt was handled.
+    private async Task InterruptAsync(string id)
+    {
+        try
+        {
+            await _socket.WriteAsync(Interrupt, CancellationToken.None);
+            await Lines.WaitForAsync(line => line.StartsWith(EndMark(id), StringComparison.Ordinal), InterruptPatience, CancellationToken.None);
+        }
+        catch (Exception reason) when (reason is TimeoutException or EndOfStreamException)
+        {
+            Lines.Add($"The guest's shell did not take the interrupt: {reason.Message}");
+        }
     }
 
     private bool IsEnd(string line) => line.StartsWith($"@END-{_session}-", StringComparison.Ordinal);
