@@ -99,5 +99,5 @@ have gcc || have clang || die "a C compiler is missing: run 'apt-get install gcc
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 MSBUILDDISABLENODEREUSE=1
 mkdir -p "$publish" "$state"
 exec 9>"$state/lock"
-flock 9
+flock -n 9 || { say "Waiting for another build of this tree"; flock 9; }
 for program in "${programs[@]}"; do build "$program" 9>&-; done

@@ -197,7 +197,7 @@ mkdir -p "$cache"
 work=
 trap 'if [ -n "$work" ]; then rm -rf "$work"; fi' EXIT
 exec 9>"$cache/build-guest.lock"
-flock 9
+flock -n 9 || { say "Waiting for another build of the demo guest"; flock 9; }
 # What an ended build left behind, and what no one has used for a month.
 rm -rf "$cache"/building.*
 find "$cache" -maxdepth 1 -name 'guest-*' -mtime +30 -exec rm -rf {} +

@@ -11,7 +11,7 @@ internal static class LinuxDevices
     public static async Task WatchAsync(DeviceFeed devices, Action<KeyEvent> keys, CancellationToken cancellationToken)
     {
         var paths = new LinuxPaths();
-        using var uevents = new Uevents();
+        using var uevents = Uevents.Open();
         using var evdev = new EvdevKeys(paths, keys);
         var usb = new UsbScan(paths);
         try

@@ -3,18 +3,23 @@ using System.Net.Sockets;
 namespace KvmSwitch.Agent.Linux;
 
 /// <summary>The kernel's announcements of devices (Documentation/driver-api/driver-model in its source). Only hints to look again.</summary>
-internal sealed class Uevents : IDisposable
+internal sealed class Uevents(Socket socket) : IDisposable
 {
     private static readonly byte[][] Subsystems = ["SUBSYSTEM=usb\0"u8.ToArray(), "SUBSYSTEM=input\0"u8.ToArray()];
 
     // Room for a burst; when it still overflows the kernel says so (ENOBUFS), and that is a hint like any other.
     private const int ReceiveBuffer = 1024 * 1024;
 
-    private readonly Socket socket = Native.OpenUevents();
-
-    public Uevents() => socket.ReceiveBufferSize = ReceiveBuffer;
+    /// <exception cref="IOException">The kernel does not let us listen.</exception>
+    public static Uevents Open()
+    {
+        var socket = Native.OpenUevents();
+        socket.ReceiveBufferSize = ReceiveBuffer;
+        return new(socket);
+    }
 
     /// <summary>Calls <paramref name="look"/> after each burst of events, and once at the start, until cancelled.</summary>
+    /// <exception cref="IOException">The socket failed.</exception>
     public async Task RunAsync(Action look, CancellationToken cancellationToken)
     {
         look();
@@ -22,7 +27,7 @@ internal sealed class Uevents : IDisposable
         while (true)
         {
             var matters = await ReceiveAsync(buffer, cancellationToken);
-            while (socket.Available > 0)
+            while (socket.Poll(0, SelectMode.SelectRead))
                 matters |= await ReceiveAsync(buffer, cancellationToken);
             if (matters)
                 look();
@@ -41,6 +46,10 @@ internal sealed class Uevents : IDisposable
         catch (SocketException lost) when (lost.SocketErrorCode == SocketError.NoBufferSpaceAvailable)
         {
             return true;
+        }
+        catch (SocketException broken)
+        {
+            throw new IOException($"The kernel's device events can't be read: {broken.Message}", broken);
         }
     }
 }

@@ -80,7 +80,9 @@ internal sealed class HandoffRun(
         }
         catch (Exception failure) when (failure is SwitchException or OperationCanceledException)
         {
-            return await RollBackAsync(devices, begun, before, failure, returnsTo);
+            // Called back: home is the end then, and no machine gets anything on the way.
+            return await RollBackAsync(
+                devices, begun, before, failure, machine => !cancellationToken.IsCancellationRequested && returnsTo(machine));
         }
     }
 

@@ -68,7 +68,9 @@ public static class Planner
     {
         Step.Attach attach => [new Step.Detach(attach.Device, attach.To), new Step.Restore(attach.Device)],
         Step.Detach detach when returnsTo(detach.From) => [new Step.Attach(detach.Device, detach.From)],
-        Step.Detach detach => [new Step.Restore(detach.Device)],
+
+        // It may not have let go: a device that a machine holds can't be brought home.
+        Step.Detach detach => [detach, new Step.Restore(detach.Device)],
         _ => [],
     };
 

@@ -208,16 +208,22 @@ internal sealed class StateWriter(IStateStore store, TimeProvider clock) : IAsyn
 
     private async Task<bool> TriedAsync()
     {
+        using var deadline = new CancellationTokenSource(LastChance, clock);
         try
         {
-            await SaveAsync(CancellationToken.None);
+            await SaveAsync(deadline.Token);
             return true;
         }
         catch (IOException failure)
         {
             store.ReportFailure(failure);
-            return false;
         }
+        catch (OperationCanceledException late)
+        {
+            store.ReportFailure(new($"writing the state took longer than {LastChance.TotalSeconds:0} s", late));
+        }
+
+        return false;
     }
 
     private static bool Same(ImmutableDictionary<DeviceId, Desired> a, ImmutableDictionary<DeviceId, Desired> b) =>

@@ -119,13 +119,10 @@ internal sealed class GuestConversation(
             await foreach (var message in link.OutgoingAsync(cancellationToken))
             {
                 using var late = new CancellationTokenSource(WriteDeadline, time);
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);
-                await outgoing.WriteAsync(message, either.Token);
+                // Ending the link cancels the write. To cancel it here would also abort the reading, which then tells another reason.
+                await using var end = late.Token.Register(() => link.End(StatusCode.ResourceExhausted, "the agent doesn't read what the host sends"));
+                await outgoing.WriteAsync(message, cancellationToken);
             }
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            link.End(StatusCode.ResourceExhausted, "the agent doesn't read what the host sends");
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)
         {

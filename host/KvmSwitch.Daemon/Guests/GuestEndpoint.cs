@@ -27,6 +27,8 @@ internal static class GuestEndpoint
             o.ResponseCompressionAlgorithm = null;
             o.EnableDetailedErrors = false;
         });
+        // They log lines for each call, so any peer could fill the log.
+        services.AddLogging(log => log.AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning));
         return services.AddSingleton<GuestService>();
     }
 

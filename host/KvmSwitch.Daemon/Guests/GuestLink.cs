@@ -31,7 +31,8 @@ internal sealed class Published
 internal sealed class GuestLink(
     long session, MachineId machine, AgentInfo info, GuestView view, Published published, TimeSpan lease, TimeProvider time)
 {
-    private const int OutboxLength = 32;
+    // More than an agent may have answered at once.
+    private const int OutboxLength = 256;
 
     private readonly TaskCompletionSource<LinkEnd> ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -19,17 +19,32 @@ internal static class Tour
             await StepAsync("start the daemon", async () => await host.StartDaemonAsync(cancellation));
             var guest = await StepAsync("kvmswitch vm start demo, and boot the guest's kernel", () => DemoGuest.BootAsync(host, cancellation));
             await using var lent = guest;
+            await OnGuestAsync(inputs, host, guest, stay, cancellation);
+            left = stay;
+        }
+        finally
+        {
+            if (!left) await host.DisposeAsync();
+        }
+    }
+
+    private static async Task OnGuestAsync(DemoInputs inputs, DemoHost host, DemoGuest guest, bool stay, CancellationToken cancellation)
+    {
+        try
+        {
             await StepAsync("kvmswitch guest pair demo, and join in the guest", () => guest.PairAsync(cancellation));
             await GiveAndReturnAsync(host, guest, cancellation);
             await FreezeAsync(host, guest, cancellation);
             await ShowHistoryAsync(host, cancellation);
             if (stay) ShowHowToGoOn(inputs, host);
             else await StepAsync("kvmswitch vm stop demo", () => host.RunAsync(cancellation, "vm", "stop", "demo"));
-            left = stay;
         }
-        finally
+        catch (Exception failure) when (failure is CommandFailedException or TimeoutException)
         {
-            if (!left) await host.DisposeAsync();
+            await Console.Error.WriteLineAsync($"What the daemon logged:\n{host.ReadLog()}");
+            var agent = await guest.Console.TryRunAsync("cat /run/agent.log", TimeSpan.FromSeconds(10), CancellationToken.None);
+            await Console.Error.WriteLineAsync($"What the agent logged:\n{agent.Output}");
+            throw;
         }
     }
 

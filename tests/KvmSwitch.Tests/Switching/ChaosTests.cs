@@ -6,7 +6,7 @@ using static KvmSwitch.Tests.Switching.SwitchRig;
 namespace KvmSwitch.Tests.Switching;
 
 /// <summary>Random requests, news and faults; then the faults stop, and everything must come home.</summary>
-[Collection(SwitchingCollection.Name)]
+[Collection(AloneOnThePool.Name)]
 public sealed class ChaosTests
 {
     private const int Operations = 40;
@@ -29,6 +29,15 @@ public sealed class ChaosTests
         rig.World.Faults.Stop();
         foreach (var machine in new[] { A, B }) Reboot(rig, machine);
         await rig.UntilAsync(() => rig.Devices.All(device => rig.See(device).Handoff is null), $"all rests (seed {seed})");
+        await rig.PassAsync(45);
+        foreach (var device in rig.Devices)
+        {
+            var (holders, see) = (rig.World.HoldersOf(device.Id), rig.See(device));
+            Assert.True(
+                see.Placement.Machine is { } machine ? holders.SetEquals([machine]) && see.Owner == machine : rig.World.IsHome(device.Id) && see.Owner.IsHost,
+                $"seed {seed}: left alone, the state of {device.Id} is not the truth; {rig.Describe()}");
+        }
+
         await TakeAllAsync(rig);
         await rig.UntilAsync(
             () => rig.Devices.All(device => rig.World.IsHome(device.Id) && rig.See(device) is { Handoff: null, Trouble: null }) && rig.World.Saved.IsEmpty,

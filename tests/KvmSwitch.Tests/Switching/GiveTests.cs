@@ -5,7 +5,7 @@ using static KvmSwitch.Tests.Switching.SwitchRig;
 
 namespace KvmSwitch.Tests.Switching;
 
-[Collection(SwitchingCollection.Name)]
+[Collection(AloneOnThePool.Name)]
 public sealed class GiveTests
 {
     [Fact]
@@ -159,6 +159,22 @@ public sealed class GiveTests
         await rig.RefusedAsync(rig.Give(B, Pad));
         await rig.UntilAsync(() => rig.World.IsHome(Pad.Id), "it is home");
         Assert.Empty(rig.World.Violations);
+    }
+
+    [Fact]
+    public async Task A_take_during_a_move_from_machine_to_machine_does_not_go_back_by_way_of_the_first()
+    {
+        await using var rig = await StartedAsync();
+        await rig.DriveAsync(rig.Give(A, Keyboard));
+        rig.World.Faults.Next(WorldCall.Confirm, new WorldFault.Hang(), Keyboard.Id, B);
+        var give = rig.Give(B, Keyboard);
+        await rig.HitAsync();
+        await rig.DriveAsync(rig.Take(Keyboard));
+        await rig.RefusedAsync(give);
+        await SettleAsync();
+        Assert.Equal(["undo detach", "undo home", "undo detach", "undo home"], rig.World.History[1].Steps.Skip(4).Select(step => step.Name));
+        rig.AssertHome(Keyboard);
+        rig.AssertSound();
     }
 
     [Fact]

@@ -6,7 +6,7 @@ using static KvmSwitch.Tests.Switching.SwitchRig;
 namespace KvmSwitch.Tests.Switching;
 
 /// <summary>An edge that doesn't heed its token does its work after everybody has given up on it.</summary>
-[Collection(SwitchingCollection.Name)]
+[Collection(AloneOnThePool.Name)]
 public sealed class LateEffectTests
 {
     [Fact]

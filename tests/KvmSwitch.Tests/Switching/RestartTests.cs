@@ -1,11 +1,10 @@
 using KvmSwitch.Core;
-using KvmSwitch.Testing.Switching;
 using Xunit;
 using static KvmSwitch.Tests.Switching.SwitchRig;
 
 namespace KvmSwitch.Tests.Switching;
 
-[Collection(SwitchingCollection.Name)]
+[Collection(AloneOnThePool.Name)]
 public sealed class RestartTests
 {
     [Theory]

@@ -5,7 +5,7 @@ using static KvmSwitch.Tests.Switching.SwitchRig;
 
 namespace KvmSwitch.Tests.Switching;
 
-[Collection(SwitchingCollection.Name)]
+[Collection(AloneOnThePool.Name)]
 public sealed class SwitcherTests
 {
     [Fact]

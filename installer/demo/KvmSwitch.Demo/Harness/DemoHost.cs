@@ -106,7 +106,10 @@ public sealed class DemoHost : IAsyncDisposable
     {
         var result = await TryRunAsync(cancellation, [.. arguments, "--json"]);
         if (result.ExitCode != 0) throw new CommandFailedException(string.Join(' ', arguments), result);
-        return JsonNode.Parse(result.Output.Trim().Split('\n')[^1])!;
+
+        // One indented document, or a line for each step of progress: then the last tells the end.
+        var output = result.Output.Trim();
+        return JsonNode.Parse(output.StartsWith("{\n", StringComparison.Ordinal) ? output : output.Split('\n')[^1])!;
     }
 
     public async Task<string> PlacementOfAsync(string device, CancellationToken cancellation)
