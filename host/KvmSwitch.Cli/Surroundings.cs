@@ -1,8 +1,13 @@
+using System.Runtime.InteropServices;
+
 namespace KvmSwitch.Cli;
 
 /// <summary>All that a command sees of the process that it runs in, so that a test can be the process.</summary>
-internal sealed record Surroundings(TextWriter Out, TextWriter Error)
+internal sealed partial record Surroundings(TextWriter Out, TextWriter Error)
 {
+    // TIOCGWINSZ of ioctl_tty(2).
+    private const nuint TerminalSize = 0x5413;
+
     public bool OutIsTerminal { get; init; }
 
     public bool ErrorIsTerminal { get; init; }
@@ -35,9 +40,18 @@ internal sealed record Surroundings(TextWriter Out, TextWriter Error)
         return new StreamWriter(plain.CanSeek ? Console.OpenStandardOutput() : plain, bufferSize: 4096);
     }
 
-    private static int? TerminalWidth()
+    // Console.WindowWidth would load terminfo first and switch the keypad's mode: time and escape codes that nobody needs.
+    private static int? TerminalWidth() => WindowSize(1, TerminalSize, out var size) == 0 && size.Columns > 0 ? size.Columns : null;
+
+    [LibraryImport("libc", EntryPoint = "ioctl")]
+    private static partial int WindowSize(int descriptor, nuint request, out WinSize size);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct WinSize
     {
-        var width = Console.WindowWidth;
-        return width > 0 ? width : null;
+        public ushort Rows;
+        public ushort Columns;
+        public ushort PixelsWide;
+        public ushort PixelsHigh;
     }
 }

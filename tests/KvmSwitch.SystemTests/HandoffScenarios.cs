@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using KvmSwitch.Qmp;
+using Xunit;
 
 namespace KvmSwitch.SystemTests;
 

@@ -1,5 +1,6 @@
 using KvmSwitch.Demo.Harness;
 using KvmSwitch.Qmp;
+using Xunit;
 
 namespace KvmSwitch.SystemTests;
 

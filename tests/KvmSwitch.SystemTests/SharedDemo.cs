@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
 using KvmSwitch.Demo.Harness;
 using KvmSwitch.SystemTests;
+using Xunit;
 
 [assembly: AssemblyFixture(typeof(SharedDemo))]
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 
 namespace KvmSwitch.SystemTests;
 

@@ -77,8 +77,7 @@ internal sealed record StatusCommand(bool Watch) : ICommand
             return;
         }
 
-        var time = session.Around.Time;
-        var text = StateText.Render(state, session.Layout, time.GetUtcNow(), time.LocalTimeZone);
+        var text = StateText.Render(state, session.Layout, session.Around.Time);
         session.Write(text);
         if (text.Length == 0)
         {

@@ -9,9 +9,9 @@ internal static class StateText
     public const string NothingConfigured = "nothing is configured yet: describe a machine and its devices in /etc/kvmswitch/kvmswitch.toml";
 
     /// <returns>Empty when there is nothing to show.</returns>
-    public static string Render(State state, TextLayout layout, DateTimeOffset now, TimeZoneInfo zone)
+    public static string Render(State state, TextLayout layout, TimeProvider time)
     {
-        Table[] tables = [Machines(state.Machines), Devices(state, now, zone), Sets(state.Sets)];
+        Table[] tables = [Machines(state.Machines), Devices(state, time), Sets(state.Sets)];
         return string.Join("\n", tables.Where(table => !table.IsEmpty).Select(table => table.Render(layout)));
     }
 
@@ -64,19 +64,19 @@ internal static class StateText
             : machine.Pid > 0 ? $"{qemu}, pid {machine.Pid}" : "";
     }
 
-    private static Table Devices(State state, DateTimeOffset now, TimeZoneInfo zone)
+    private static Table Devices(State state, TimeProvider time)
     {
         var table = new Table("DEVICE", "CLASS", "WHERE", "OWNER", "NOTE");
         foreach (var device in state.Devices)
         {
             var astray = device.Placement != device.Owner;
-            table.Add(device.Name, device.Class, new Cell(device.Placement, astray ? Ink.Yellow : Ink.None), device.Owner, Note(device, now, zone));
+            table.Add(device.Name, device.Class, new Cell(device.Placement, astray ? Ink.Yellow : Ink.None), device.Owner, Note(device, time));
         }
 
         return table;
     }
 
-    private static Cell Note(Device device, DateTimeOffset now, TimeZoneInfo zone)
+    private static Cell Note(Device device, TimeProvider time)
     {
         if (device.Trouble.Length > 0)
         {
@@ -94,8 +94,8 @@ internal static class StateText
         }
 
         var until = device.Until.ToDateTimeOffset();
-        var left = until > now ? DurationText.Format(until - now) : "0s";
-        return new Cell($"until {TimeZoneInfo.ConvertTime(until, zone):HH:mm:ss}, {left} left", Ink.Yellow);
+        var left = until - time.GetUtcNow();
+        return new Cell($"until {TimeZoneInfo.ConvertTime(until, time.LocalTimeZone):HH:mm:ss}, {DurationText.Format(left > TimeSpan.Zero ? left : TimeSpan.Zero)} left", Ink.Yellow);
     }
 
     private static Table Sets(IEnumerable<DeviceSet> sets)

@@ -1,6 +1,5 @@
 using KvmSwitch.Cli;
 using KvmSwitch.Cli.Parsing;
-using Microsoft.Extensions.Time.Testing;
 
 namespace KvmSwitch.Tests.Cli;
 
@@ -12,11 +11,9 @@ internal sealed record CliRun(int Exit, string Out, string Error)
     public static async Task<CliRun> Async(
         IReadOnlyList<string> args, Func<Surroundings, Surroundings>? change = null, CancellationToken cancellation = default)
     {
-        var time = new FakeTimeProvider(Examples.Now);
-        time.SetLocalTimeZone(Examples.Zone);
         using var output = new StringWriter();
         using var error = new StringWriter();
-        var around = new Surroundings(output, error) { Time = time };
+        var around = new Surroundings(output, error) { Time = Examples.Time() };
         var exit = await CommandLine.RunAsync(args, change?.Invoke(around) ?? around, cancellation);
         return new CliRun((int)exit, output.ToString(), error.ToString());
     }

@@ -1,5 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using KvmSwitch.Proto.V1;
+using Microsoft.Extensions.Time.Testing;
 
 namespace KvmSwitch.Tests.Cli;
 
@@ -9,6 +10,13 @@ internal static class Examples
     public static readonly DateTimeOffset Now = new(2026, 11, 22, 20, 24, 22, TimeSpan.Zero);
 
     public static readonly TimeZoneInfo Zone = TimeZoneInfo.CreateCustomTimeZone("test", TimeSpan.FromHours(1), "test", "test");
+
+    public static TimeProvider Time()
+    {
+        var time = new FakeTimeProvider(Now);
+        time.SetLocalTimeZone(Zone);
+        return time;
+    }
 
     public static State State() => new()
     {

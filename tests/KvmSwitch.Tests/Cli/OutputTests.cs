@@ -12,7 +12,7 @@ public sealed class OutputTests
     [Fact]
     public void The_state_fits_into_80_columns()
     {
-        var text = StateText.Render(Examples.State(), Narrow, Examples.Now, Examples.Zone);
+        var text = StateText.Render(Examples.State(), Narrow, Examples.Time());
         Assert.Equal(
             """
             MACHINE  POWER    AGENT  KIND      NOTE
@@ -37,13 +37,13 @@ public sealed class OutputTests
     [Fact]
     public void Where_no_terminal_is_every_row_is_one_line()
     {
-        var text = StateText.Render(Examples.State(), Wide, Examples.Now, Examples.Zone);
+        var text = StateText.Render(Examples.State(), Wide, Examples.Time());
         Assert.Contains("audio     audio    absent  host   no device is plugged into port 1-5; plug it in, or change 'port' in the configuration\n", text);
     }
 
     [Fact]
     public void Nothing_configured_shows_nothing() =>
-        Assert.Empty(StateText.Render(new State(), Narrow, Examples.Now, Examples.Zone));
+        Assert.Empty(StateText.Render(new State(), Narrow, Examples.Time()));
 
     [Fact]
     public void Colours_do_not_move_columns()
