@@ -27,7 +27,7 @@ internal sealed class Session(Surroundings around, GlobalOptions options) : IDis
     public async Task<T> AskAsync<T>(
         Call call, Func<Control.ControlClient, CallOptions, AsyncUnaryCall<T>> ask, CancellationToken cancellation)
     {
-        var client = await ConnectAsync(cancellation);
+        var client = await ConnectAsync(call, cancellation);
         try
         {
             var deadline = call.Deadline is { } time ? DateTime.UtcNow + time : (DateTime?)null;
@@ -48,7 +48,7 @@ internal sealed class Session(Surroundings around, GlobalOptions options) : IDis
         Func<Control.ControlClient, CallOptions, AsyncServerStreamingCall<T>> ask,
         [EnumeratorCancellation] CancellationToken cancellation)
     {
-        var client = await ConnectAsync(cancellation);
+        var client = await ConnectAsync(call, cancellation);
         using var answers = ask(client, new CallOptions(cancellationToken: cancellation));
         while (await NextAsync())
         {
@@ -94,9 +94,9 @@ internal sealed class Session(Surroundings around, GlobalOptions options) : IDis
 
     public void Dispose() => channel?.Dispose();
 
-    private async Task<Control.ControlClient> ConnectAsync(CancellationToken cancellation)
+    private async Task<Control.ControlClient> ConnectAsync(Call call, CancellationToken cancellation)
     {
-        channel ??= await DaemonChannel.OpenAsync(options.Socket, cancellation);
+        channel ??= await DaemonChannel.OpenAsync(options.Socket, pings: call.Deadline is null, cancellation);
         return channel.Control;
     }
 }

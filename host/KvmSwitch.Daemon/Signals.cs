@@ -41,7 +41,11 @@ internal sealed class Signals : IMachineListener, IGuestListener
 
     public void Heartbeat(MachineId machine, long session) => Who.Switcher.Heartbeat(machine, session);
 
-    public void AgentGone(MachineId machine, long session) => Who.State.Changed();
+    public void AgentGone(MachineId machine, long session)
+    {
+        Who.Switcher.AgentGone(machine, session);
+        Who.State.Changed();
+    }
 
     public Task HandleRequestAsync(MachineId machine, GuestAction action, string gesture, CancellationToken cancellationToken)
     {

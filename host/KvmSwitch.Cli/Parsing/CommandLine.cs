@@ -23,7 +23,7 @@ internal static class CommandLine
     private static readonly ParserConfiguration Strict = new() { ResponseFileTokenReplacer = null };
 
     /// <summary>The program's version, as released: without the build's metadata.</summary>
-    public static string Version { get; } =
+    public static string Version =>
         typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
 
     /// <exception cref="CliException">The socket's path can't be one.</exception>

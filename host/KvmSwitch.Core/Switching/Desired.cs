@@ -45,6 +45,6 @@ public interface IHandoffJournal
     /// <summary>Must not throw and not block: it runs on the switching loop.</summary>
     void Record(Handoff handoff);
 
-    /// <summary>A step begins. Same rules.</summary>
+    /// <summary>A step begins. Must not throw and not block either; called from the handoffs themselves, side by side.</summary>
     void StepBegins(string handoff, Step step);
 }

@@ -51,6 +51,7 @@ internal sealed class HandoffRun(
     /// <summary>How long a step that is given up on may take to wind down, so that its undo doesn't overtake it.</summary>
     private static readonly TimeSpan WindDown = TimeSpan.FromMilliseconds(500);
 
+    private readonly Observer _observer = new(edges, suspects);
     private readonly long _started = edges.Clock.GetTimestamp();
     private readonly ConcurrentQueue<HandoffStep> _steps = new();
     private readonly ConcurrentDictionary<DeviceId, GuestIdentity> _identities = new();
@@ -68,12 +69,12 @@ internal sealed class HandoffRun(
         var before = ImmutableDictionary<DeviceId, Observation>.Empty;
         try
         {
-            before = await ObserveAllAsync(devices, cancellationToken);
+            before = await _observer.ObserveAsync(devices, cancellationToken);
             var plan = Planner.Plan([.. devices.Select(device => new Move(device, before[device.Id], to))], confirms);
             if (plan.IsEmpty) return new(Outcome.Unchanged, null, before, Nothing, Steps());
-            await Bounded(persist, edges.Deadlines.Persist, "writing the state", cancellationToken);
+            await Deadline.HoldAsync(persist, edges.Deadlines.Persist, "writing the state", edges.Clock, cancellationToken);
             foreach (var phase in Phases(plan)) await RunPhaseAsync(phase, begun, cancellationToken);
-            var after = await ObserveAllAsync(devices, cancellationToken);
+            var after = await _observer.ObserveAsync(devices, cancellationToken);
             if (devices.FirstOrDefault(device => !after[device.Id].IsAt(to)) is { } lost)
                 throw new SwitchException(Failure.Failed, $"{lost.Id} left {to} as soon as it had arrived");
             return new(Outcome.Done, null, after, Nothing, Steps());
@@ -216,7 +217,9 @@ internal sealed class HandoffRun(
         string? error = null;
         try
         {
-            await Bounded(token => ActAsync(step, token), edges.Deadlines.Of(step), Describe(step), cancellationToken, step.Device.Id);
+            await Deadline.HoldAsync(
+                token => ActAsync(step, token), edges.Deadlines.Of(step), Describe(step), edges.Clock, cancellationToken,
+                acting => WindDownAsync(acting, step.Device.Id));
         }
         catch (SwitchException failure)
         {
@@ -260,88 +263,8 @@ internal sealed class HandoffRun(
         _ => $"waiting for the host to serve {step.Device.Id} again",
     };
 
-    private async Task<ImmutableDictionary<DeviceId, Observation>> ObserveAllAsync(
-        ImmutableArray<Device> devices, CancellationToken cancellationToken)
-    {
-        var seen = await Task.WhenAll(devices.Select(device => ObserveAsync(device, cancellationToken)));
-        return devices.Zip(seen).ToImmutableDictionary(pair => pair.First.Id, pair => pair.Second);
-    }
-
-    /// <summary>Looks at one device: on the host, and in the machines that may hold it.</summary>
-    /// <exception cref="SwitchException">A side does not answer.</exception>
-    private Task<Observation> ObserveAsync(Device device, CancellationToken cancellationToken) =>
-        ObserveAsync(device, suspects[device.Id], cancellationToken);
-
-    /// <summary>Looks at one device on every side. A machine that doesn't answer is passed over unless it may hold the device.</summary>
-    /// <exception cref="SwitchException">A side that matters does not answer.</exception>
-    public async Task<Observation> LookEverywhereAsync(Device device)
-    {
-        var others = edges.Machines.Keys.Where(id => !suspects[device.Id].Contains(id));
-        var found = await Task.WhenAll(others.Select(async id =>
-        {
-            try
-            {
-                return await HoldsAsync(id, device, CancellationToken.None) ? id : (MachineId?)null;
-            }
-            catch (SwitchException)
-            {
-                return null;
-            }
-        }));
-        return await ObserveAsync(device, [.. suspects[device.Id], .. found.OfType<MachineId>()], CancellationToken.None);
-    }
-
-    private async Task<Observation> ObserveAsync(
-        Device device, ImmutableHashSet<MachineId> machines, CancellationToken cancellationToken)
-    {
-        var host = HostSight.Absent;
-        var looking = Bounded(
-            async token => host = await edges.HostSide(device).ObserveAsync(device, token),
-            edges.Deadlines.Observe, $"looking for {device.Id} on the host", cancellationToken);
-        var asked = machines.ToArray();
-        var held = await Task.WhenAll(asked.Select(id => HoldsAsync(id, device, cancellationToken)));
-        await looking;
-        return new(host, [.. asked.Where((_, index) => held[index])]);
-    }
-
-    private async Task<bool> HoldsAsync(MachineId machine, Device device, CancellationToken cancellationToken)
-    {
-        var holds = false;
-        await Bounded(
-            async token => holds = (await edges.Machines[machine].ObserveAsync(token)).Contains(device.Id),
-            edges.Deadlines.Observe, $"looking for {device.Id} in {machine}", cancellationToken);
-        return holds;
-    }
-
-    /// <summary>Bounds an edge that may ignore its token. What it does later to <paramref name="touched"/> is for a look to find.</summary>
-    private async Task Bounded(
-        Func<CancellationToken, Task> act, TimeSpan deadline, string what, CancellationToken cancellationToken, DeviceId? touched = null)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        using var source = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var acting = Begin(act, source.Token);
-        try
-        {
-            await acting.WaitAsync(deadline, edges.Clock, cancellationToken);
-        }
-        catch (TimeoutException timeout) when (!acting.IsCompleted)
-        {
-            throw new SwitchException(Failure.TimedOut, $"{what} took longer than {deadline.TotalSeconds:0.#} s", timeout);
-        }
-        catch (Exception failure) when (failure is not SwitchException &&
-            !(failure is OperationCanceledException && cancellationToken.IsCancellationRequested))
-        {
-            throw new SwitchException(Failure.Failed, $"{what} failed: {failure.Message}", failure);
-        }
-        finally
-        {
-            await source.CancelAsync();
-            if (touched is { } device && !acting.IsCompleted) await WindDownAsync(acting, device);
-        }
-    }
-
-    /// <summary>What an edge throws before its first await counts like what it throws after it.</summary>
-    private static async Task Begin(Func<CancellationToken, Task> act, CancellationToken cancellationToken) => await act(cancellationToken);
+    private async Task<Observation> ObserveAsync(Device device, CancellationToken cancellationToken) =>
+        (await _observer.ObserveAsync([device], cancellationToken))[device.Id];
 
     private async Task WindDownAsync(Task acting, DeviceId device)
     {

@@ -31,6 +31,14 @@ internal sealed class Lease(TimeProvider clock, LeaseTimes times)
 
     public void Connect(long session) => _session = session;
 
+    /// <summary>The agent may come back before the lease runs out.</summary>
+    public void Disconnect(long session)
+    {
+        if (session != _session) return;
+        _session = 0;
+        if (IsLive) (IsLive, IsAwaited) = (false, true);
+    }
+
     /// <summary>Returns whether the lease became alive by this heartbeat.</summary>
     public bool Renew(long session)
     {

@@ -107,6 +107,9 @@ public sealed class Switcher : IAsyncDisposable
     /// <summary>An agent proved itself to be this machine's. Its heartbeats count from now on.</summary>
     public void AgentConnected(MachineId machine, long session) => Post(() => Of(machine, known => known.Lease.Connect(session)));
 
+    /// <summary>The link to an agent ended. What its guest holds may stay until the lease runs out; nothing more is given to it.</summary>
+    public void AgentGone(MachineId machine, long session) => Post(() => Of(machine, state => state.Lease.Disconnect(session)));
+
     public void Heartbeat(MachineId machine, long session) => Post(() => Of(machine, known => known.Lease.Renew(session)));
 
     /// <summary>Something may have changed outside: look again.</summary>
@@ -230,6 +233,7 @@ public sealed class Switcher : IAsyncDisposable
         var earlier = devices.Where(device => device.Run is not null).ToImmutableDictionary(device => device.Id, device => device.Run!);
         foreach (var run in earlier.Values.Distinct()) run.Cancel(gesture);
         foreach (var device in devices) device.Want(Desired.Home, _edges.Clock);
+        Persist();
         Start(
             devices, new(devices.Select(device => device.Id).ToImmutableArray(), Owner.Host, gesture) { Uid = uid }, answer,
             (run, _) => run.BringHomeAsync(
@@ -250,13 +254,18 @@ public sealed class Switcher : IAsyncDisposable
         _ = Task.Run(async () =>
         {
             var result = await FinishAsync(devices, act(new(running.Id, _edges, suspects, LookAgain), running.Cancelled));
-            var error = result.Outcome is Outcome.Done or Outcome.Unchanged ? null : result.Error ?? running.WhyCancelled;
+            var outcome = OutcomeOf(result, from, request.To);
+            var error = outcome is Outcome.Done or Outcome.Unchanged ? null : result.Error ?? running.WhyCancelled;
             var handoff = new Handoff(
                 running.Id, request.Gesture, request.Uid, [.. devices.Select(device => device.Id)], from, request.To,
-                result.Outcome, error, wall, _edges.Clock.GetElapsedTime(started), result.Steps);
+                outcome, error, wall, _edges.Clock.GetElapsedTime(started), result.Steps);
             Post(() => End(running, devices, suspects, result, handoff, settle, answer));
         });
     }
+
+    /// <summary>A device that came home because its machine died needed no step of ours, but has moved.</summary>
+    private static Outcome OutcomeOf(RunResult result, ImmutableArray<Owner> from, Owner to) =>
+        result.Outcome == Outcome.Unchanged && from.Any(owner => owner != to) ? Outcome.Done : result.Outcome;
 
     /// <summary>A defect in a run must not leave its devices "moving" for ever: it ends as a failure, and reconciling looks again.</summary>
     private static async Task<RunResult> FinishAsync(ImmutableArray<DeviceState> devices, Task<RunResult> act)
@@ -334,32 +343,20 @@ public sealed class Switcher : IAsyncDisposable
         foreach (var device in idle) device.Looking = true;
         var suspects = Suspects(idle);
         var handoffs = idle.Select(device => device.Handoffs).ToImmutableArray();
-        var run = new HandoffRun("look", _edges, suspects, LookAgain);
+        var observer = new Observer(_edges, suspects);
         _ = Task.Run(async () =>
         {
-            var seen = await Task.WhenAll(idle.Select(device => LookAtAsync(run, device.Device)));
-            Post(() => Looked(idle, handoffs, suspects, seen));
+            var looks = await observer.LookEverywhereAsync([.. idle.Select(device => device.Device)]);
+            Post(() => Looked(idle, handoffs, suspects, looks));
         });
-    }
-
-    private static async Task<(Observation? Seen, string? Trouble)> LookAtAsync(HandoffRun run, Device device)
-    {
-        try
-        {
-            return (await run.LookEverywhereAsync(device), null);
-        }
-        catch (SwitchException blind)
-        {
-            return (null, blind.Message);
-        }
     }
 
     private void Looked(
         ImmutableArray<DeviceState> devices, ImmutableArray<long> handoffs, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> asked,
-        (Observation? Seen, string? Trouble)[] seen)
+        ImmutableArray<Look> looks)
     {
         var astray = new List<DeviceState>();
-        foreach (var (device, (observation, trouble), handoff) in devices.Zip(seen, handoffs))
+        foreach (var (device, (observation, trouble), handoff) in devices.Zip(looks, handoffs))
         {
             device.Looking = false;
 
