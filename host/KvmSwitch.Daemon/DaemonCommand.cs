@@ -52,7 +52,7 @@ internal static class DaemonCommand
     {
         var option = new Option<string>(name)
         {
-            Description = $"{description} Default: ${variable}, or {fallback}.",
+            Description = $"{description} Also: ${variable}.",
             HelpName = "PATH",
             DefaultValueFactory = _ => Environment.GetEnvironmentVariable(variable) is { Length: > 0 } set ? set : fallback,
         };

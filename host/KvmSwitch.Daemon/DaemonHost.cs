@@ -29,18 +29,28 @@ internal static partial class DaemonHost
     private static async Task<int> ServeAsync(DaemonPaths paths, bool verbose, CancellationToken cancellationToken)
     {
         var configuration = ConfigurationFile.Load(paths.Configuration);
+
+        // Before anything is looked at: a second daemon would set right what the first is moving.
+        ControlEndpoint.Claim(paths.Socket);
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = "/", ApplicationName = "kvmswitchd" });
         AddLogging(builder.Logging, verbose);
         builder.Services.AddSystemd();
         using var logs = LoggerFactory.Create(logging => AddLogging(logging, verbose));
         await using var composition = await Composition.OpenAsync(configuration, paths, TimeProvider.System, logs, cancellationToken);
-        composition.AddTo(builder.Services, TimeProvider.System);
+        await using var application = Build(builder, composition, paths, TimeProvider.System);
+        return await RunAsync(application, composition, paths, cancellationToken);
+    }
+
+    /// <summary>The services of a composition, on its control socket and, where it listens for guests, on its addresses.</summary>
+    internal static WebApplication Build(WebApplicationBuilder builder, Composition composition, DaemonPaths paths, TimeProvider clock)
+    {
+        composition.AddTo(builder.Services, clock);
         Listen(builder, composition, paths);
-        await using var application = builder.Build();
+        var application = builder.Build();
         application.UseRouting();
         application.MapGrpcService<ControlService>().OnlyOverUnixSocket();
         if (composition.State.ListensForGuests) application.MapGuestService();
-        return await RunAsync(application, composition, paths, cancellationToken);
+        return application;
     }
 
     private static void Listen(WebApplicationBuilder builder, Composition composition, DaemonPaths paths)
@@ -54,7 +64,8 @@ internal static partial class DaemonHost
         builder.WebHost.ListenForGuests(composition.Configuration.Daemon.Listen, composition.Authority);
     }
 
-    private static async Task<int> RunAsync(
+    /// <summary>Serves until cancelled, or until a part of the daemon ends.</summary>
+    internal static async Task<int> RunAsync(
         WebApplication application, Composition composition, DaemonPaths paths, CancellationToken cancellationToken)
     {
         var log = application.Services.GetRequiredService<ILoggerFactory>().CreateLogger("KvmSwitch.Daemon");

@@ -38,7 +38,7 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
             .Where(view => view.Owner == guest || view.Placement.Machine == guest)
             .Select(view => view.Device.Id)
             .ToImmutableArray();
-        var devices = targets.Count == 0 ? held : [.. Resolve(targets).Where(held.Contains)];
+        var devices = targets.Count == 0 ? held : [.. Resolve(targets, NamesAmong(held)).Where(held.Contains)];
         if (devices.IsEmpty) throw new SwitchException(Failure.Refused, $"{guest} holds nothing of that");
         return switcher.RequestAsync(new(devices, Owner.Host, gesture));
     }
@@ -46,8 +46,8 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
     /// <summary>A guest may ask for what the configuration lets it ask for.</summary>
     public Task<Handoff> RequestFromAsync(MachineId guest, IReadOnlyCollection<string> targets, string gesture)
     {
-        var devices = Resolve(targets);
         var allowed = Machine(guest.Value).MayRequest;
+        var devices = Resolve(targets, NamesAmong(allowed));
         if (devices.FirstOrDefault(id => !allowed.Contains(id)) is { Value: not null } forbidden)
         {
             throw new SwitchException(
@@ -78,16 +78,21 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
         return machines.FirstOrDefault(machine => machine.Id.Value == name) ?? throw Unknown("machine", name, machines.Select(machine => machine.Id.Value));
     }
 
-    private ImmutableArray<DeviceId> Resolve(IReadOnlyCollection<string> targets)
+    private ImmutableArray<DeviceId> Resolve(IReadOnlyCollection<string> targets) =>
+        Resolve(targets, NamesAmong([.. configuration.Devices.Select(device => device.Id)]));
+
+    /// <param name="known">The names that whoever asks may learn from the answer.</param>
+    private ImmutableArray<DeviceId> Resolve(IReadOnlyCollection<string> targets, IEnumerable<string> known)
     {
         if (targets.Count == 0) throw new SwitchException(Failure.Usage, "name at least one device or set");
         return [.. targets.SelectMany(target => configuration.Resolve(target) is { IsEmpty: false } devices
             ? devices
-            : throw Unknown("device or set", target, Names())).Distinct()];
+            : throw Unknown("device or set", target, known)).Distinct()];
     }
 
-    private IEnumerable<string> Names() =>
-        configuration.Devices.Select(device => device.Id.Value).Concat(configuration.Sets.Select(set => set.Id.Value));
+    /// <summary>These devices, and the sets that consist of them.</summary>
+    private IEnumerable<string> NamesAmong(ImmutableArray<DeviceId> devices) => devices.Select(device => device.Value)
+        .Concat(configuration.Sets.Where(set => set.Devices.All(devices.Contains)).Select(set => set.Id.Value));
 
     private static SwitchException Unknown(string what, string name, IEnumerable<string> known)
     {

@@ -63,17 +63,17 @@ internal sealed class HandoffBenchmark(DemoHost host, DemoGuest guest)
         return new("Handoffs (virtual devices, a real guest)",
         [
             new Row("give keyboard, until its agent confirmed it", "ms", one).Floor("bare device_add, seen in the guest", floor, Allowed),
-            new Row("  the same as its user waits for it: kvmswitch give, whole process", "ms", Of(_one, given => given.Wall)),
+            new Row("  as its user waits: the whole process", "ms", Of(_one, given => given.Wall)),
             new Row("give keyboard, mouse and tablet", "ms", Of(_three, given => given.Duration)).Floor("one", one, single => single * 1.3),
             new Row("  the same by bare device_add, three times", "ms", new(_bareThree)).Floor("one, bare", floor),
             new Row("take keyboard, until it is home", "ms", Of(_back, given => given.Duration)).Floor("bare device_del", new(_bareDel)),
-            new Row("  the same as its user waits for it: kvmswitch take, whole process", "ms", Of(_back, given => given.Wall)),
+            new Row("  as its user waits: the whole process", "ms", Of(_back, given => given.Wall)),
         ]);
     }
 
     private Section Parts() => new("Where the time of 'give keyboard' goes",
     [
-        new("look around and write the state (before the first step)", "ms", Of(_one, given => given.Before)),
+        new("look and write the state (before the first step)", "ms", Of(_one, given => given.Before)),
         new("attach (QMP)", "ms", Of(_one, given => given.Attach)),
         new("confirm (the guest's kernel, its agent, the link)", "ms", Of(_one, given => given.Confirm)),
         new("look again (after the last step)", "ms", Of(_one, given => given.After)),

@@ -5,22 +5,24 @@ using System.Net.Sockets;
 namespace KvmSwitch.Benchmarks;
 
 /// <summary>
-/// Stands between the guest and the daemon and notes when the guest last said something. A guest at rest says nothing but heartbeats, so
-/// that is the moment from which its lease counts.
+/// Stands between the guest and the daemon and notes when the guest's last heartbeat passed: the first bytes after a silence, since a guest
+/// at rest says nothing else.
 /// </summary>
 internal sealed class LinkTap : IAsyncDisposable
 {
+    private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(300);
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _closing = new();
     private Task _serving = Task.CompletedTask;
     private long _lastWord;
+    private long _heartbeat;
 
     public LinkTap() => _listener.Start();
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    /// <summary>When the last bytes of a guest arrived; a <see cref="Stopwatch"/> timestamp.</summary>
-    public long LastWord => Volatile.Read(ref _lastWord);
+    /// <summary>When the last heartbeat passed; a <see cref="Stopwatch"/> timestamp.</summary>
+    public long LastHeartbeat => Volatile.Read(ref _heartbeat);
 
     /// <param name="port">Where the daemon listens.</param>
     public void ForwardTo(int port) => _serving = ServeAsync(port);
@@ -51,7 +53,7 @@ internal sealed class LinkTap : IAsyncDisposable
             try
             {
                 await daemon.ConnectAsync(IPAddress.Loopback, port, _closing.Token);
-                var there = PumpAsync(guest.GetStream(), daemon.GetStream(), () => Volatile.Write(ref _lastWord, Stopwatch.GetTimestamp()));
+                var there = PumpAsync(guest.GetStream(), daemon.GetStream(), Note);
                 var back = PumpAsync(daemon.GetStream(), guest.GetStream(), () => { });
                 await await Task.WhenAny(there, back);
             }
@@ -60,6 +62,12 @@ internal sealed class LinkTap : IAsyncDisposable
                 // Either side hung up: both are closed, and the agent connects anew.
             }
         }
+    }
+
+    private void Note()
+    {
+        var now = Stopwatch.GetTimestamp();
+        if (Stopwatch.GetElapsedTime(Interlocked.Exchange(ref _lastWord, now), now) > Silence) Volatile.Write(ref _heartbeat, now);
     }
 
     private async Task PumpAsync(NetworkStream from, NetworkStream to, Action passed)

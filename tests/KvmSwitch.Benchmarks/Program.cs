@@ -91,7 +91,7 @@ namespace KvmSwitch.Benchmarks
             told.InsertRange(0, await new HandoffBenchmark(host, guest).RunAsync(options.Rounds, cancellation));
             Say("kvmswitch status, and the daemon's rest with an agent");
             await programs.StatusAsync(host, 2 * options.Rounds, cancellation);
-            await programs.IdleAsync(host, "daemon with an agent, after those handoffs", cancellation);
+            await programs.IdleAsync(host, "daemon with an agent, after handoffs", cancellation);
         }
 
         // The table alone goes to standard output's reader; this is for who waits.

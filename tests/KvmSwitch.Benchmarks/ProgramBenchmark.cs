@@ -24,7 +24,7 @@ internal sealed class ProgramBenchmark(DemoInputs inputs)
             if (round < rounds - 1) await host.EndDaemonAsync(ProcessSignal.Terminate, cancellation);
         }
 
-        _rows.Add(new Row("daemon: from its start (by setsid and sh) until it is ready", "ms", new(times)).Goal(300));
+        _rows.Add(new Row("daemon: its start (setsid, sh) until it is ready", "ms", new(times)).Goal(300));
         await IdleAsync(host, "daemon, machine off", cancellation);
     }
 
@@ -46,15 +46,15 @@ internal sealed class ProgramBenchmark(DemoInputs inputs)
 
         _rows.Add(new Row("kvmswitch status, whole process", "ms", new(status)).Goal(15));
         _rows.Add(new Row("  held against the program's own start", "ms", new(status)).Floor("kvmswitch --version", new(version)));
-        _rows.Add(new Row("  the start of any program, as measured here (/bin/true)", "ms", new(nothing)));
+        _rows.Add(new Row("  the start of any program (/bin/true)", "ms", new(nothing)));
     }
 
     public async Task IdleAsync(DemoHost host, string who, CancellationToken cancellation)
     {
         var pid = host.DaemonPid!.Value;
         var (wakeUps, cpu) = await ProcessFigures.WatchAsync(pid, Quiet, cancellation);
-        _rows.Add(new Row($"{who}: threads woken, for each second", "/s", Samples.One(wakeUps)).Goal(2, ", all reasons"));
-        _rows.Add(new Row($"{who}: processor time, for each second", "ms", Samples.One(cpu)));
+        _rows.Add(new Row($"{who}: threads woken", "/s", Samples.One(wakeUps)).Goal(2, ", all reasons"));
+        _rows.Add(new Row($"{who}: processor time", "ms/s", Samples.One(cpu)));
         _rows.Add(new Row($"{who}: resident memory", "MB", Samples.One(ProcessFigures.ResidentMb(pid))).Goal(40));
     }
 

@@ -14,7 +14,7 @@ internal static class Report
     public static void Print(IEnumerable<Section> sections)
     {
         // A pipe has no width, and a table that is cut to 80 columns can't be read.
-        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 150;
+        if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 180;
         var table = new Table { Border = TableBorder.Ascii2 };
         foreach (var name in new[] { "what", "median", "p95", "n", "held against", "ratio", "verdict" }) table.AddColumn(name);
         foreach (var index in new[] { 1, 2, 3, 5 }) table.Columns[index].RightAligned();

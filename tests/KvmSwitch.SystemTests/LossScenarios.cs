@@ -156,12 +156,8 @@ public sealed class LossScenarios(SharedDemo demo)
     {
         await demo.SettleAsync();
         if (verb == "take") await demo.Host.RunAsync(Stop, "give", "desk");
-        var logged = demo.Host.ReadLog().Length;
 
-        var handing = demo.Host.TryRunAsync(Stop, verb, "desk");
-        await Condition.HoldsAsync(() => demo.Host.ReadLog()[logged..].Contains($": {step} …", StringComparison.Ordinal), $"{step} begins", Patience, Stop);
-        await demo.Host.EndDaemonAsync(ProcessSignal.Kill, Stop);
-        var result = await handing;
+        var result = await AtStepAsync(verb, step, () => demo.Host.EndDaemonAsync(ProcessSignal.Kill, Stop));
         await demo.Host.StartDaemonAsync(Stop);
 
         // Either all of the set or none is in the guest, and the daemon knows which. A give that was cut short is undone.
@@ -171,6 +167,42 @@ public sealed class LossScenarios(SharedDemo demo)
             "the set is in one place", Stop);
         var place = SharedDemo.PlacementIn(settled, "keyboard");
         if (verb == "give" && result.ExitCode != 0) Assert.Equal("host", place);
+        Assert.Equal(place == "host" ? [] : ["keyboard", "mouse"], await demo.PluggedInAsync());
+    }
+
+    [Theory(Timeout = 300_000)]
+    [InlineData("give", "attach keyboard")]
+    [InlineData("give", "confirm mouse")]
+    [InlineData("take", "detach keyboard")]
+    public async Task A_QEMU_killed_at_a_step_of_a_handoff_leaves_everything_at_home(string verb, string step)
+    {
+        await demo.SettleAsync();
+        if (verb == "take") await demo.Host.RunAsync(Stop, "give", "desk");
+        var qemu = demo.Host.QemuPid()!.Value;
+
+        var result = await AtStepAsync(verb, step, () => ForeignProcess.KillAsync(qemu, demo.Host.RuntimeFile("qemu.pid"), Patience));
+        await demo.WaitUntilHomeAsync("keyboard", "mouse");
+
+        Assert.Equal(verb == "take" ? 0 : 1, result.ExitCode);
+        Assert.Null(demo.Host.QemuPid());
+    }
+
+    [Theory(Timeout = 300_000)]
+    [InlineData("give", "attach mouse")]
+    [InlineData("give", "confirm keyboard")]
+    [InlineData("take", "detach mouse")]
+    public async Task An_agent_killed_at_a_step_of_a_handoff_costs_no_device(string verb, string step)
+    {
+        await demo.SettleAsync();
+        if (verb == "take") await demo.Host.RunAsync(Stop, "give", "desk");
+
+        var result = await AtStepAsync(verb, step, () => SignalAgentAsync("KILL"));
+        await demo.Guest.WaitUntilLiveAsync(Stop);
+
+        // The handoff ends one way or the other, and the snapshot tells the truth about it.
+        var place = verb == "give" && result.ExitCode == 0 ? "demo" : "host";
+        await demo.Host.WaitForStateAsync(
+            state => SharedDemo.PlacementIn(state, "keyboard") == place && SharedDemo.PlacementIn(state, "mouse") == place, $"the set is at {place}", Stop);
         Assert.Equal(place == "host" ? [] : ["keyboard", "mouse"], await demo.PluggedInAsync());
     }
 
@@ -200,6 +232,17 @@ public sealed class LossScenarios(SharedDemo demo)
         Assert.Null(demo.Host.QemuPid());
         var state = await demo.Host.RunAsync(Stop, "status");
         Assert.Equal("off", (string?)state["machines"]![0]!["power"]);
+    }
+
+    /// <summary>Begins to hand the set over, and strikes as soon as the daemon logs that this step begins.</summary>
+    private async Task<ProcessResult> AtStepAsync(string verb, string step, Func<Task> strike)
+    {
+        var logged = demo.Host.ReadLog().Length;
+        var handing = demo.Host.TryRunAsync(Stop, verb, "desk");
+        await Condition.HoldsAsync(
+            () => demo.Host.ReadLog()[logged..].Contains($": {step} …", StringComparison.Ordinal), $"{step} begins", Patience, Stop);
+        await strike();
+        return await handing;
     }
 
     private Task<string> SignalAgentAsync(string signal) =>

@@ -12,7 +12,7 @@ internal sealed record VmStopCommand(string Machine, TimeSpan? Timeout) : IComma
     {
         var machine = Inputs.Machine();
         var timeout = Inputs.Duration("--timeout", "how long the guest may take before QEMU is told to quit");
-        return new Verb("stop", "Shuts a machine down; its devices come home first.")
+        return new Verb("stop", "Shuts a machine down; the devices that it holds come home.")
         {
             Bind = parsed => new VmStopCommand(parsed.GetValue(machine)!, parsed.GetValue(timeout)),
             Examples = ["kvmswitch vm stop", "kvmswitch vm stop win --timeout 2m"],

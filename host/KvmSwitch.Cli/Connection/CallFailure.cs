@@ -36,7 +36,7 @@ internal static class CallFailure
             StatusCode.InvalidArgument => new CliException(ExitCode.Usage, failure.Status.Detail, failure),
             StatusCode.Unavailable or StatusCode.Internal when NotOurProtocol(failure) => new CliException(
                 ExitCode.NoDaemon,
-                $"what listens at {socket} is not the KvmSwitch daemon: check --socket and KVMSWITCH_SOCKET",
+                $"what listens at {socket} does not talk like the KvmSwitch daemon: check --socket and KVMSWITCH_SOCKET, or the daemon's log (journalctl -u kvmswitchd)",
                 failure),
             StatusCode.Unavailable or StatusCode.Internal or StatusCode.Cancelled when FromTransport(failure) => Lost(call, failure),
             _ => new CliException(ExitCode.Failed, $"the daemon failed at '{call.Name}': {failure.Status.Detail}", failure),
@@ -52,11 +52,17 @@ internal static class CallFailure
     private static bool FromTransport(RpcException failure) =>
         failure.StatusCode is StatusCode.Unavailable or StatusCode.Cancelled || failure.Status.DebugException is not null;
 
-    // A peer that hangs up before its first frame is "invalid" too for HTTP; the cause below that tells the difference.
-    private static bool NotOurProtocol(RpcException failure) =>
-        Causes(failure).OfType<HttpRequestException>().Any(cause =>
-            cause.HttpRequestError is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError) &&
-        !Causes(failure).Any(cause => cause is SocketException or HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded });
+    // Words that are no HTTP/2 are "invalid", or our own end is disposed while it still sends; a peer that only hangs up shows as the cause below.
+    private static bool NotOurProtocol(RpcException failure)
+    {
+        var causes = Causes(failure).ToList();
+        return causes.OfType<ObjectDisposedException>().Any() || (causes.OfType<HttpRequestException>().Any(IsProtocol) && !causes.Any(IsHangUp));
+    }
+
+    private static bool IsProtocol(HttpRequestException cause) =>
+        cause.HttpRequestError is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError;
+
+    private static bool IsHangUp(Exception cause) => cause is SocketException or HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded };
 
     private static IEnumerable<Exception> Causes(RpcException failure)
     {

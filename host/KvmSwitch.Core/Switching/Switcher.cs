@@ -250,11 +250,15 @@ public sealed class Switcher : IAsyncDisposable
         var running = new RunningHandoff($"{_epoch}-{++_lastId}", request);
         var from = devices.Select(device => device.Placement.Machine is { } machine ? (Owner)machine : Owner.Host).ToImmutableArray();
         var (started, wall) = (_edges.Clock.GetTimestamp(), _edges.Clock.GetUtcNow());
+        var others = devices.Any(device => device.Run is not null);
         foreach (var device in devices) (device.Run, device.Handoffs) = (running, device.Handoffs + 1);
         _ = Task.Run(async () =>
         {
             var result = await FinishAsync(devices, act(new(running.Id, _edges, suspects, LookAgain), running.Cancelled));
-            var outcome = OutcomeOf(result, from, request.To);
+
+            // A device that came home because its machine died needed no step of ours, but has moved.
+            var moved = !others && from.Any(owner => owner != request.To);
+            var outcome = result.Outcome == Outcome.Unchanged && moved ? Outcome.Done : result.Outcome;
             var error = outcome is Outcome.Done or Outcome.Unchanged ? null : result.Error ?? running.WhyCancelled;
             var handoff = new Handoff(
                 running.Id, request.Gesture, request.Uid, [.. devices.Select(device => device.Id)], from, request.To,
@@ -262,10 +266,6 @@ public sealed class Switcher : IAsyncDisposable
             Post(() => End(running, devices, suspects, result, handoff, settle, answer));
         });
     }
-
-    /// <summary>A device that came home because its machine died needed no step of ours, but has moved.</summary>
-    private static Outcome OutcomeOf(RunResult result, ImmutableArray<Owner> from, Owner to) =>
-        result.Outcome == Outcome.Unchanged && from.Any(owner => owner != to) ? Outcome.Done : result.Outcome;
 
     /// <summary>A defect in a run must not leave its devices "moving" for ever: it ends as a failure, and reconciling looks again.</summary>
     private static async Task<RunResult> FinishAsync(ImmutableArray<DeviceState> devices, Task<RunResult> act)

@@ -17,23 +17,50 @@ internal static partial class ControlEndpoint
     public const string Group = "kvmswitch";
     private const int MaxSocketPath = 107;
 
-    /// <exception cref="SwitchException">The path is too long for a Unix socket, or another daemon serves it.</exception>
-    public static void ListenForControl(this KestrelServerOptions options, string path)
+    /// <param name="path">A path that was claimed.</param>
+    public static void ListenForControl(this KestrelServerOptions options, string path) => options.ListenUnixSocket(path, listen =>
     {
-        Claim(path);
-        options.ListenUnixSocket(path, listen =>
+        listen.Protocols = HttpProtocols.Http2;
+        listen.Use(next => connection => IdentifyAsync(connection, next));
+    });
+
+    /// <summary>Removes the socket that a dead daemon left.</summary>
+    /// <exception cref="SwitchException">The path is too long for a Unix socket, another daemon serves it, or something else is there.</exception>
+    public static void Claim(string path)
+    {
+        if (Encoding.UTF8.GetByteCount(path) > MaxSocketPath)
+            throw new SwitchException(Failure.Usage, $"the socket path {path} is longer than the {MaxSocketPath} bytes that Linux allows; choose a shorter one with --socket");
+        if (!File.Exists(path)) return;
+        if (!IsSocket(path)) throw new SwitchException(Failure.Usage, $"{path} is there already and is no socket; choose another path with --socket");
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
         {
-            listen.Protocols = HttpProtocols.Http2;
-            listen.Use(next => connection => IdentifyAsync(connection, next));
-        });
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+            throw new SwitchException(Failure.Refused, $"another kvmswitchd serves {path} already");
+        }
+        catch (SocketException nobody) when (nobody.SocketErrorCode is SocketError.ConnectionRefused)
+        {
+            File.Delete(path);
+        }
+        catch (SocketException unknown)
+        {
+            throw new SwitchException(Failure.Failed, $"the socket {path} can't be looked at: {unknown.Message}", unknown);
+        }
     }
 
-    /// <summary>Once it listens: for root's daemon, the group may connect; otherwise only the user who runs it.</summary>
+    /// <summary>Once it listens: root's daemon opens it to the group. Anybody else's stays its owner's, as their group may be everybody's.</summary>
     public static void OpenToGroup(string path, ILogger log)
     {
-        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
-        if (UnixGroup.Find(Group) is { } group && Environment.IsPrivilegedProcess) group.Own(path);
-        else LogNoGroup(log, Group);
+        const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        if (Environment.IsPrivilegedProcess && UnixGroup.Find(Group) is { } group)
+        {
+            group.Own(path);
+            File.SetUnixFileMode(path, Owner | UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+            return;
+        }
+
+        File.SetUnixFileMode(path, Owner);
+        LogNoGroup(log, Group);
     }
 
     private static async Task IdentifyAsync(ConnectionContext connection, ConnectionDelegate next)
@@ -49,23 +76,21 @@ internal static partial class ControlEndpoint
         await next(connection);
     }
 
-    private static void Claim(string path)
+    private static bool IsSocket(string path)
     {
-        if (Encoding.UTF8.GetByteCount(path) > MaxSocketPath)
-            throw new SwitchException(Failure.Usage, $"the socket path {path} is longer than the {MaxSocketPath} bytes that Linux allows; choose a shorter one with --socket");
-        if (!File.Exists(path)) return;
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            probe.Connect(new UnixDomainSocketEndPoint(path));
-            throw new SwitchException(Failure.Refused, $"another kvmswitchd serves {path} already");
+            // For both: a pipe would wait for its other end.
+            using var opened = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+            return false;
         }
-        catch (SocketException nobody) when (nobody.SocketErrorCode is SocketError.ConnectionRefused)
+        catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            File.Delete(path);
+            // A socket can't be opened (open(2), ENXIO). What may not be opened tells more when it is connected to.
+            return true;
         }
     }
 
-    [LoggerMessage(1210, LogLevel.Information, "The control socket is open to its owner's group only: there is no group '{Group}', or the daemon isn't root")]
+    [LoggerMessage(1210, LogLevel.Information, "The control socket is open to its owner only: there is no group '{Group}', or the daemon isn't root")]
     private static partial void LogNoGroup(ILogger log, string group);
 }

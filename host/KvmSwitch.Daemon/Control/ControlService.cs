@@ -17,6 +17,7 @@ internal sealed class ControlService(
     : Proto.V1.Control.ControlBase
 {
     private const int DefaultHistory = 20;
+    private static readonly TimeSpan LongestStop = TimeSpan.FromHours(24);
 
     public override Task<State> GetState(GetStateRequest request, ServerCallContext context) => Task.FromResult(state.Read());
 
@@ -48,7 +49,7 @@ internal sealed class ControlService(
 
     public override Task StopMachine(StopMachineRequest request, IServerStreamWriter<MachineProgress> responseStream, ServerCallContext context) =>
         ReportAsync(
-            responseStream, context, report => Power(request.Machine).StopAsync(request.Timeout?.ToTimeSpan(), report, context.CancellationToken));
+            responseStream, context, report => Power(request.Machine).StopAsync(Patience(request), report, context.CancellationToken));
 
     public override Task KillMachine(MachineRequest request, IServerStreamWriter<MachineProgress> responseStream, ServerCallContext context) =>
         ReportAsync(responseStream, context, report => Power(request.Machine).KillAsync(report, context.CancellationToken));
@@ -96,6 +97,13 @@ internal sealed class ControlService(
         reply.Revoked.AddRange(await trust.RevokeAsync(request.Guest, context.CancellationToken));
         return reply;
     }
+
+    private static TimeSpan? Patience(StopMachineRequest request) => request.Timeout?.ToTimeSpan() switch
+    {
+        null => null,
+        { } time when time >= TimeSpan.Zero && time <= LongestStop => time,
+        _ => throw new SwitchException(Failure.Usage, $"the guest may take from 0 s to {LongestStop.TotalHours:0} hours to shut down"),
+    };
 
     private static long UidOf(ServerCallContext context) => context.GetHttpContext().Features.Get<CallerIdentity>()?.Uid ?? -1;
 

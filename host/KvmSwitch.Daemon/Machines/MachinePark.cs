@@ -30,10 +30,11 @@ internal sealed class MachinePark(IEnumerable<MachineRuntime> runtimes, IEnumera
         return [.. connected.Where(machine => machine.Runs).Select(machine => machine.Id)];
     }
 
-    /// <summary>Keeps looking for external machines that others start, until cancelled.</summary>
+    /// <summary>
+    /// Keeps looking for machines that others start, and for ours that did not answer when they should have been adopted, until cancelled.
+    /// </summary>
     public Task AwaitExternalAsync(CancellationToken cancellationToken) => Task.WhenAll(
-        All.Values.Where(runtime => !_powers.ContainsKey(runtime.Id)).Select(runtime => runtime.AwaitOthersAsync(cancellationToken))
-            .Append(Task.Delay(Timeout.Infinite, cancellationToken)));
+        All.Values.Select(runtime => runtime.AwaitOthersAsync(cancellationToken)).Append(Task.Delay(Timeout.Infinite, cancellationToken)));
 
     public async ValueTask DisposeAsync()
     {

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net.Sockets;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
@@ -27,7 +28,7 @@ internal sealed class MachinePower(
     /// <exception cref="SwitchException">Running already, or it didn't start: nothing is left of it.</exception>
     public Task StartAsync(Action<string> progress, CancellationToken cancellationToken) => InTurnAsync(async () =>
     {
-        if (runtime.Status.HasProcess) throw new SwitchException(Failure.Refused, $"{options.Id} is running already (process {runtime.Status.Pid})");
+        await CheckOffAsync(cancellationToken);
         var (program, arguments) = CommandLine();
         var version = await QemuProgram.CheckAsync(program, cancellationToken);
         var user = QemuUser.For(daemon);
@@ -98,6 +99,28 @@ internal sealed class MachinePower(
     private ProcessHandle RunningProcess() =>
         runtime.Process ?? throw new SwitchException(Failure.Refused, $"{options.Id} is not running");
 
+    /// <summary>A QEMU that did not answer when it should have been adopted runs nevertheless: preparing anew would take its socket away.</summary>
+    private async Task CheckOffAsync(CancellationToken cancellationToken)
+    {
+        if (!runtime.Status.HasProcess)
+        {
+            try
+            {
+                if (!await runtime.TryConnectAsync(cancellationToken)) return;
+            }
+            catch (QmpConnectException dead) when (dead.InnerException is SocketException)
+            {
+                return;
+            }
+            catch (QmpException failure)
+            {
+                throw new SwitchException(Failure.Refused, $"{options.Id} runs already, but its QEMU doesn't answer: {failure.Message.TrimEnd('.')}", failure);
+            }
+        }
+
+        throw new SwitchException(Failure.Refused, $"{options.Id} is running already (process {runtime.Status.Pid})");
+    }
+
     private void CheckDisks()
     {
         foreach (var disk in options.Disks.Where(disk => !File.Exists(disk.File)))
@@ -134,7 +157,7 @@ internal sealed class MachinePower(
         {
             return await runtime.TryConnectAsync(cancellationToken);
         }
-        catch (QmpConnectException)
+        catch (QmpException)
         {
             // Made, but not listened on yet; or QEMU is just ending. The caller looks which.
             return false;
@@ -142,7 +165,7 @@ internal sealed class MachinePower(
     }
 
     /// <summary>The last line that QEMU wrote.</summary>
-    private string LastWords() => File.ReadLines(paths.QemuLog).LastOrDefault(line => line.Trim().Length > 0) is { } last
+    private string LastWords() => File.Exists(paths.QemuLog) && File.ReadLines(paths.QemuLog).LastOrDefault(line => line.Trim().Length > 0) is { } last
         ? $"{last.Trim()} (all of it in {paths.QemuLog})"
         : $"it said nothing (its log is {paths.QemuLog})";
 

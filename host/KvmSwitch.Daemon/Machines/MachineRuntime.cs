@@ -36,6 +36,7 @@ internal sealed partial class MachineRuntime(
     private static readonly TimeSpan ExitFollowsClose = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _closing = new();
+    private readonly SemaphoreSlim _connecting = new(1);
     private volatile QmpClient? _client;
     private volatile ProcessHandle? _process;
     private MachineStatus _status = MachineStatus.Off;
@@ -57,15 +58,45 @@ internal sealed partial class MachineRuntime(
         Status.HasProcess ? $"QEMU of {Id} runs (process {Status.Pid}) but doesn't answer" : $"{Id} is not running");
 
     /// <summary>Connects to a QEMU that already listens. Returns whether there is one.</summary>
-    /// <exception cref="QmpConnectException">Something listens there, but it doesn't talk to us.</exception>
+    /// <exception cref="QmpException">Something listens there, but it doesn't talk to us.</exception>
     public async Task<bool> TryConnectAsync(CancellationToken cancellationToken)
     {
-        if (!File.Exists(qmpSocket)) return false;
+        await _connecting.WaitAsync(cancellationToken);
+        try
+        {
+            return _client is not null || (File.Exists(qmpSocket) && await ConnectAsync(cancellationToken));
+        }
+        finally
+        {
+            _connecting.Release();
+        }
+    }
+
+    private async Task<bool> ConnectAsync(CancellationToken cancellationToken)
+    {
         var client = await QmpClient.ConnectAsync(
             qmpSocket, new() { TimeProvider = clock, ConnectDeadline = TimeSpan.FromSeconds(5) }, cancellationToken);
         var events = client.Listen(IsOfInterest);
-        var running = await client.QueryStatusAsync(cancellationToken);
-        _process = ProcessHandle.Open(client.PeerProcessId, argument: null);
+        QmpStatus running;
+        try
+        {
+            running = await client.QueryStatusAsync(cancellationToken);
+        }
+        catch
+        {
+            // QEMU serves one session at a time: left open, this one would keep every later one out.
+            events.Dispose();
+            await client.DisposeAsync();
+            throw;
+        }
+
+        // Whoever waits for the end of the process goes on waiting over a new session.
+        if (_process is not { Exited.IsCompleted: false } known || known.Pid != client.PeerProcessId)
+        {
+            _process?.Dispose();
+            _process = ProcessHandle.Open(client.PeerProcessId, argument: null);
+        }
+
         _client = client;
         Set(status => new(running.Running ? Power.Running : Power.Paused, client.PeerProcessId, null, client.Greeting.Version));
         LogConnected(Id, client.PeerProcessId, client.Greeting.Version);
@@ -94,7 +125,7 @@ internal sealed partial class MachineRuntime(
         using var timer = new PeriodicTimer(Reconnect, clock);
         do
         {
-            if (_client is null && !Status.HasProcess) await TryConnectQuietlyAsync(cancellationToken);
+            if (_client is null && Status is { HasProcess: false, Power: not Power.Starting }) await TryConnectQuietlyAsync(cancellationToken);
         }
         while (await timer.WaitForNextTickAsync(cancellationToken));
     }
@@ -112,22 +143,8 @@ internal sealed partial class MachineRuntime(
         if (before != after) listener.StatusChanged(Id);
     }
 
-    public async Task<ImmutableHashSet<DeviceId>> ObserveAsync(CancellationToken cancellationToken)
-    {
-        if (_client is null && !Status.HasProcess) return [];
-        try
-        {
-            return await QemuDevices.ListAsync(Client, cancellationToken);
-        }
-        catch (QmpDisconnectedException) when (HasExited)
-        {
-            return [];
-        }
-        catch (QmpException failure)
-        {
-            throw Explain(failure, $"looking into {Id}");
-        }
-    }
+    public async Task<ImmutableHashSet<DeviceId>> ObserveAsync(CancellationToken cancellationToken) =>
+        await WhileItRunsAsync(client => QemuDevices.ListAsync(client, cancellationToken), $"looking into {Id}") ?? [];
 
     public async Task AttachAsync(Attachment attachment, CancellationToken cancellationToken)
     {
@@ -150,21 +167,13 @@ internal sealed partial class MachineRuntime(
     public Task ConfirmAsync(Device device, GuestIdentity identity, CancellationToken cancellationToken) =>
         links.ConfirmAsync(Id, device, identity, controllerAddress(device.Port), cancellationToken);
 
-    public async Task DetachAsync(Device device, CancellationToken cancellationToken)
-    {
-        try
+    public Task DetachAsync(Device device, CancellationToken cancellationToken) => WhileItRunsAsync(
+        async client =>
         {
-            if (_client is not null || Status.HasProcess) await QemuDevices.RemoveAsync(Client, device.Id, cancellationToken);
-        }
-        catch (QmpDisconnectedException) when (HasExited)
-        {
-            // With QEMU went all that it held.
-        }
-        catch (QmpException failure)
-        {
-            throw Explain(failure, $"detaching {device.Id} from {Id}");
-        }
-    }
+            await QemuDevices.RemoveAsync(client, device.Id, cancellationToken);
+            return device;
+        },
+        $"detaching {device.Id} from {Id}");
 
     public async ValueTask DisposeAsync()
     {
@@ -175,13 +184,27 @@ internal sealed partial class MachineRuntime(
         _closing.Dispose();
     }
 
-    private bool HasExited => _process?.Exited.IsCompleted ?? true;
-
     private static bool IsOfInterest(QmpEvent happened) => happened.Name
         is "RESET" or "SHUTDOWN" or "GUEST_PANICKED" or "STOP" or "RESUME" or "SUSPEND" or "WAKEUP" or "DEVICE_DELETED";
 
     private static SwitchException Explain(QmpException failure, string doing) => new(
         failure is QmpTimeoutException ? Failure.TimedOut : Failure.Failed, $"{doing} failed: {failure.Message.TrimEnd('.')}", failure);
+
+    /// <summary>Asks QEMU something. Null when it isn't running, or dies meanwhile: with it went all that it held.</summary>
+    private async Task<T?> WhileItRunsAsync<T>(Func<QmpClient, Task<T>> ask, string doing)
+        where T : class
+    {
+        if (!Status.HasProcess) return null;
+        if (_client is null && await HasExitedSoonAsync()) return null;
+        try
+        {
+            return await ask(Client);
+        }
+        catch (QmpException failure)
+        {
+            return failure is QmpDisconnectedException && await HasExitedSoonAsync() ? null : throw Explain(failure, doing);
+        }
+    }
 
     /// <summary>Follows one session to its end, and then finds out what that end means.</summary>
     private async Task WatchAsync(QmpClient client, QmpEventListener events)
@@ -222,14 +245,17 @@ internal sealed partial class MachineRuntime(
         {
             case "RESET":
                 listener.GuestLost(Id, Gesture.GuestReset);
+
+                // A guest that panicked starts anew by this.
+                Set(status => status.Power == Power.Crashed ? status with { Power = Power.Running, Trouble = null } : status);
                 break;
             case "SHUTDOWN":
                 listener.GuestLost(Id, Gesture.GuestShutdown);
-                Set(status => status with { Power = Power.Stopping });
+                Set(status => status.Power == Power.Crashed ? status : status with { Power = Power.Stopping });
                 break;
             case "GUEST_PANICKED":
                 listener.GuestLost(Id, Gesture.GuestPanic);
-                Set(status => status with { Trouble = "the guest panicked" });
+                Set(status => status with { Power = Power.Crashed, Trouble = "the guest panicked" });
                 break;
             case "STOP" or "SUSPEND":
                 Set(status => status.Power == Power.Running ? status with { Power = Power.Paused } : status);
@@ -262,10 +288,12 @@ internal sealed partial class MachineRuntime(
 
         _process?.Dispose();
         _process = null;
-        var expected = guestEnded || Status.Power == Power.Stopping;
+        var panicked = Status.Power == Power.Crashed;
+        var expected = !panicked && (guestEnded || Status.Power == Power.Stopping);
         Set(status => expected
             ? MachineStatus.Off
-            : new(Power.Crashed, 0, "QEMU ended by itself; its last words are in its log", status.QemuVersion));
+            : new(
+                Power.Crashed, 0, panicked ? status.Trouble : "QEMU ended by itself; its last words are in its log", status.QemuVersion));
         LogExited(Id, expected ? "as asked" : "by itself");
         listener.GuestLost(Id, Gesture.MachineExit);
     }

@@ -19,11 +19,23 @@ internal static class QemuDevices
         var attached = ImmutableHashSet.CreateBuilder<DeviceId>();
         foreach (var id in await client.ListPeripheralsAsync(cancellationToken))
         {
-            if (!id.StartsWith(Prefix, StringComparison.Ordinal)) continue;
-            if (await IsAttachedAsync(client, id, cancellationToken)) attached.Add(DeviceId.Parse(id[Prefix.Length..]));
+            if (Named(id) is { } device && await IsAttachedAsync(client, id, cancellationToken)) attached.Add(device);
         }
 
         return attached.ToImmutable();
+    }
+
+    /// <summary>Null for an id that we never gave, whoever did.</summary>
+    private static DeviceId? Named(string id)
+    {
+        try
+        {
+            return id.StartsWith(Prefix, StringComparison.Ordinal) ? DeviceId.Parse(id[Prefix.Length..]) : null;
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Returns once QEMU says that the device is attached: for usb-host, success of device_add alone proves nothing.</summary>

@@ -92,9 +92,8 @@ internal sealed partial class HandoffLog : IHandoffJournal, IAsyncDisposable
     private List<Handoff> ReadFile()
     {
         var handoffs = new List<Handoff>();
-        if (!File.Exists(_path) || new FileInfo(_path).Length > 2 * MaxBytes) return handoffs;
         var spoiled = 0;
-        foreach (var line in File.ReadLines(_path))
+        foreach (var line in ReadLines())
         {
             try
             {
@@ -108,6 +107,19 @@ internal sealed partial class HandoffLog : IHandoffJournal, IAsyncDisposable
 
         if (spoiled > 0) LogSpoiled(_path, spoiled);
         return handoffs;
+    }
+
+    private string[] ReadLines()
+    {
+        try
+        {
+            return File.Exists(_path) && new FileInfo(_path).Length <= 2 * MaxBytes ? File.ReadAllLines(_path) : [];
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            LogNotRead(_path, failure.Message);
+            return [];
+        }
     }
 
     [LoggerMessage(1010, LogLevel.Information,
@@ -124,6 +136,9 @@ internal sealed partial class HandoffLog : IHandoffJournal, IAsyncDisposable
     [LoggerMessage(1013, LogLevel.Warning, "{Count} lines of the history in {Path} can't be read and are passed over")]
     private partial void LogSpoiled(string path, int count);
 
+    [LoggerMessage(1014, LogLevel.Warning, "The history in {Path} can't be read: {Reason}")]
+    private partial void LogNotRead(string path, string reason);
+
     internal sealed record StepLine(string Name, string Device, double StartMs, double DurationMs, string? Error);
 
     internal sealed record Line(
@@ -136,12 +151,21 @@ internal sealed partial class HandoffLog : IHandoffJournal, IAsyncDisposable
             [.. handoff.Steps.Select(step => new StepLine(
                 step.Name, step.Device.Value, step.Start.TotalMilliseconds, step.Duration.TotalMilliseconds, step.Error))]);
 
+        /// <exception cref="FormatException">Something is missing or makes no sense.</exception>
+        /// <exception cref="ArgumentException">The same.</exception>
         public Handoff Read() => new(
-            Id, Gesture, Uid, [.. Devices.Select(DeviceId.Parse)], [.. From.Select(Owner.Parse)], Owner.Parse(To), Enum.Parse<Outcome>(Outcome),
-            Error, Started, TimeSpan.FromMilliseconds(DurationMs),
-            [.. Steps.Select(step => new HandoffStep(
-                step.Name, DeviceId.Parse(step.Device), TimeSpan.FromMilliseconds(step.StartMs), TimeSpan.FromMilliseconds(step.DurationMs),
-                step.Error))]);
+            Present(Id), Present(Gesture), Uid, [.. Devices.Select(DeviceId.Parse)], [.. From.Select(Owner.Parse)], Owner.Parse(To),
+            Enum.Parse<Outcome>(Outcome), Error, Started, Time(DurationMs), [.. Steps.Select(step => Read(step))]);
+
+        private static HandoffStep Read(StepLine? step) => step is null
+            ? throw new FormatException("a step is missing")
+            : new(Present(step.Name), DeviceId.Parse(step.Device), Time(step.StartMs), Time(step.DurationMs), step.Error);
+
+        private static string Present(string? text) => text ?? throw new FormatException("a name is missing");
+
+        private static TimeSpan Time(double milliseconds) => Math.Abs(milliseconds) < TimeSpan.MaxValue.TotalMilliseconds / 2
+            ? TimeSpan.FromMilliseconds(milliseconds)
+            : throw new FormatException("a time is out of range");
     }
 
     [JsonSourceGenerationOptions(

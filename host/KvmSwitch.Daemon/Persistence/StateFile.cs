@@ -19,8 +19,10 @@ internal sealed partial class StateFile(string path, ILogger<StateFile> log) : I
         {
             if (new FileInfo(path).Length > MaxBytes) throw new FormatException("it is far too large");
             var content = JsonSerializer.Deserialize(File.ReadAllBytes(path), StateJson.Default.Content);
-            return content?.Devices.ToImmutableDictionary(pair => DeviceId.Parse(pair.Key), pair => pair.Value.Read())
-                ?? throw new FormatException("it is empty");
+            if (content is not { Devices: { } devices }) throw new FormatException("it names no devices");
+            if (content.Version != Content.Known) throw new FormatException($"it is of version {content.Version}, and this daemon knows {Content.Known}");
+            return devices.ToImmutableDictionary(
+                pair => DeviceId.Parse(pair.Key), pair => pair.Value?.Read() ?? throw new FormatException($"the owner of {pair.Key} is missing"));
         }
         catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException or JsonException or FormatException)
         {
@@ -34,7 +36,7 @@ internal sealed partial class StateFile(string path, ILogger<StateFile> log) : I
     public Task SaveAsync(ImmutableDictionary<DeviceId, Desired> state, CancellationToken cancellationToken)
     {
         var content = new Content(state.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal)
-            .ToDictionary(pair => pair.Key.Value, pair => Entry.Of(pair.Value)));
+            .ToDictionary(pair => pair.Key.Value, pair => (Entry?)Entry.Of(pair.Value)));
         return AtomicFile.WriteAsync(path, JsonSerializer.SerializeToUtf8Bytes(content, StateJson.Default.Content), Mode, cancellationToken);
     }
 
@@ -44,9 +46,11 @@ internal sealed partial class StateFile(string path, ILogger<StateFile> log) : I
     private partial void LogNotSaved(string reason);
 
     /// <summary>The file. Devices that aren't named belong to the host.</summary>
-    internal sealed record Content(Dictionary<string, Entry> Devices)
+    internal sealed record Content(Dictionary<string, Entry?>? Devices)
     {
-        public int Version { get; init; } = 1;
+        public const int Known = 1;
+
+        public int Version { get; init; } = Known;
     }
 
     internal sealed record Entry(string Owner, double? LimitSeconds, DateTimeOffset? Until, bool? Pending)
