@@ -3,8 +3,8 @@ using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
 using KvmSwitch.Daemon.Machines;
-using KvmSwitch.Daemon.Routes;
 using KvmSwitch.Daemon.Persistence;
+using KvmSwitch.Daemon.Routes;
 using KvmSwitch.Linux;
 
 namespace KvmSwitch.Daemon;

@@ -29,6 +29,7 @@ internal static partial class DaemonHost
     private static async Task<int> ServeAsync(DaemonPaths paths, bool verbose, CancellationToken cancellationToken)
     {
         var configuration = ConfigurationFile.Load(paths.Configuration);
+        ControlEndpoint.Claim(paths.Socket);
 
         // Before anything is looked at: a second daemon would set right what the first is moving.
         ControlEndpoint.Claim(paths.Socket);
@@ -72,6 +73,9 @@ internal static partial class DaemonHost
         await composition.StartAsync(cancellationToken);
         await application.StartAsync(cancellationToken);
         ControlEndpoint.OpenToGroup(paths.Socket, log);
+
+        // Starting leaves garbage behind that a daemon which idles for weeks should not hold on to.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         LogReady(log, DaemonState.Version, paths.Socket, string.Join(", ", composition.Configuration.Daemon.Listen.Select(address => $"{address}")));
 
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(
@@ -93,6 +97,9 @@ internal static partial class DaemonHost
     {
         if (SystemdHelpers.IsSystemdService()) logging.AddSystemdConsole();
         else logging.AddSimpleConsole(options => (options.SingleLine, options.TimestampFormat, options.UseUtcTimestamp) = (true, "HH:mm:ss.fff ", true));
+
+        // It would write the stack trace of what is told in one sentence anyway.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         logging.SetMinimumLevel(LogLevel.Warning).AddFilter("KvmSwitch", verbose ? LogLevel.Debug : LogLevel.Information);
     }
 

@@ -34,6 +34,7 @@ public sealed class Switcher : IAsyncDisposable
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _lastId;
     private bool _closing;
+    private long? _alarmAt;
     private Task _loop = Task.CompletedTask;
 
     public Switcher(SwitchSetup setup, SwitchEdges edges, IStateStore store)
@@ -405,6 +406,7 @@ public sealed class Switcher : IAsyncDisposable
 
     private void OnAlarm()
     {
+        _alarmAt = null;
         foreach (var machine in _machines.Values.Where(machine => machine.Lease.Expire()))
         {
             BringHome(
@@ -429,10 +431,12 @@ public sealed class Switcher : IAsyncDisposable
         var deadlines = _machines.Values.Select(machine => machine.Lease.Left)
             .Concat(_devices.Values.Select(device => device.Expiry is { } expiry ? Left(expiry) : (TimeSpan?)null))
             .Concat(_devices.Values.Select(device => device.Run is null && device.Retry is { } retry ? Left(retry) : (TimeSpan?)null));
-        var next = deadlines.Min();
-        _alarm.Change(
-            next is { } wait ? TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling(wait.TotalMilliseconds), 1, LongestAlarm.TotalMilliseconds)) : Timeout.InfiniteTimeSpan,
-            Timeout.InfiniteTimeSpan);
+        // A heartbeat only moves a deadline away: then the alarm stays, and finds nothing due when it rings.
+        var now = _edges.Clock.GetTimestamp();
+        if (deadlines.Min() is not { } wait || (_alarmAt is { } set && set >= now && _edges.Clock.GetElapsedTime(now, set) <= wait)) return;
+        wait = TimeSpan.FromMilliseconds(Math.Clamp(Math.Ceiling(wait.TotalMilliseconds), 1, LongestAlarm.TotalMilliseconds));
+        _alarmAt = now + (long)(wait.TotalSeconds * _edges.Clock.TimestampFrequency);
+        _alarm.Change(wait, Timeout.InfiniteTimeSpan);
     }
 
     private ImmutableDictionary<DeviceId, Desired> Wanted() => _devices.Values

@@ -20,7 +20,7 @@ internal sealed partial class StateFile(string path, ILogger<StateFile> log) : I
             if (new FileInfo(path).Length > MaxBytes) throw new FormatException("it is far too large");
             var content = JsonSerializer.Deserialize(File.ReadAllBytes(path), StateJson.Default.Content);
             if (content is not { Devices: { } devices }) throw new FormatException("it names no devices");
-            if (content.Version != Content.Known) throw new FormatException($"it is of version {content.Version}, and this daemon knows {Content.Known}");
+            if (content.Version is { } version and not Content.Known) throw new FormatException($"it is of version {version}, and this daemon knows {Content.Known}");
             return devices.ToImmutableDictionary(
                 pair => DeviceId.Parse(pair.Key), pair => pair.Value?.Read() ?? throw new FormatException($"the owner of {pair.Key} is missing"));
         }
@@ -50,7 +50,7 @@ internal sealed partial class StateFile(string path, ILogger<StateFile> log) : I
     {
         public const int Known = 1;
 
-        public int Version { get; init; } = Known;
+        public int? Version { get; init; } = Known;
     }
 
     internal sealed record Entry(string Owner, double? LimitSeconds, DateTimeOffset? Until, bool? Pending)

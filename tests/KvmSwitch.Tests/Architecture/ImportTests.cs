@@ -79,7 +79,7 @@ public sealed class ImportTests
     {
         var files = Directory.GetFiles(Repository.PathOf("host", "KvmSwitch.Daemon", folder), "*.cs", SearchOption.AllDirectories);
         Assert.NotEmpty(files);
-        Assert.Empty(files.Where(file => File.ReadAllText(file).Contains("KvmSwitch.Proto", StringComparison.Ordinal)));
+        Assert.DoesNotContain(files, file => File.ReadAllText(file).Contains("KvmSwitch.Proto", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -94,8 +94,8 @@ public sealed class ImportTests
     public void Every_project_has_its_rule_or_is_a_test()
     {
         var ruled = Allowed.Select(row => row.Data.Item1).ToHashSet(StringComparer.Ordinal);
-        Assert.Empty(Projects().Where(file => !ruled.Contains(Path.GetFileNameWithoutExtension(file))).Select(Relative)
-            .Where(path => !path.StartsWith("tests/", StringComparison.Ordinal)));
+        Assert.DoesNotContain(
+            Projects(), file => !ruled.Contains(Path.GetFileNameWithoutExtension(file)) && !Relative(file).StartsWith("tests/", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -110,7 +110,7 @@ public sealed class ImportTests
     public void Every_project_is_in_the_solution()
     {
         var solution = File.ReadAllText(Repository.PathOf("KvmSwitch.sln"));
-        Assert.Empty(Projects().Select(Relative).Where(path => !solution.Contains($"\"{path.Replace('/', '\\')}\"", StringComparison.Ordinal)));
+        Assert.All(Projects().Select(Relative), path => Assert.Contains($"\"{path.Replace('/', '\\')}\"", solution, StringComparison.Ordinal));
     }
 
     private static string Relative(string path) => Path.GetRelativePath(Repository.PathOf(), path);

@@ -1,0 +1,140 @@
+using Grpc.Core;
+using Grpc.Net.Client;
+using KvmSwitch.Proto.V1;
+using KvmSwitch.Testing.Qmp;
+using KvmSwitch.Tests.Guests;
+using Xunit;
+
+namespace KvmSwitch.Tests.Daemon;
+
+/// <summary>A guest whose agent sees what its QEMU has plugged in, as a real one does, until it is told to close its eyes.</summary>
+internal sealed class GuestWithEyes(GrpcChannel channel, FakeQemu qemu) : IAsyncDisposable
+{
+    private static readonly TimeSpan Blink = TimeSpan.FromMilliseconds(3);
+
+    private readonly TestAgent _agent = new(channel);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SemaphoreSlim _sending = new(1);
+    private Task _looking = Task.CompletedTask;
+    private ulong _requests;
+
+    /// <summary>Devices that it doesn't see.</summary>
+    public HashSet<string> Blind { get; } = new(StringComparer.Ordinal);
+
+    public async Task GreetAsync()
+    {
+        await _agent.SendAsync(new() { Hello = TestAgent.DefaultHello() });
+        await _agent.NextAsync(HostMessage.MessageOneofCase.Welcome);
+        _looking = LookAsync();
+    }
+
+    public async Task BeatAsync()
+    {
+        await _sending.WaitAsync();
+        try
+        {
+            await _agent.SyncAsync();
+        }
+        finally
+        {
+            _sending.Release();
+        }
+    }
+
+    /// <summary>Asks the host, and returns its answer's error; empty when it did so.</summary>
+    public async Task<string> AskAsync(GuestAction.Types.Verb verb, params string[] targets)
+    {
+        var action = new GuestAction { Verb = verb };
+        action.Targets.Add(targets);
+        var id = ++_requests;
+        await SendAsync(new() { Request = new() { Id = id, Action = action, Gesture = "hotkey" } });
+        while (true)
+        {
+            var reply = (await _agent.NextAsync(HostMessage.MessageOneofCase.Reply)).Reply;
+            if (reply.Id == id) return reply.Ok ? "" : reply.Error;
+        }
+    }
+
+    /// <summary>Reads until the host tells a state that fits.</summary>
+    public async Task<GuestState> StateAsync(Func<GuestState, bool> fits)
+    {
+        while (true)
+        {
+            var state = (await _agent.NextAsync(HostMessage.MessageOneofCase.State)).State;
+            if (fits(state)) return state;
+        }
+    }
+
+    public async Task<Status> EndAsync()
+    {
+        await CloseEyesAsync();
+        return await _agent.EndAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseEyesAsync();
+        _agent.Dispose();
+        _stop.Dispose();
+        _sending.Dispose();
+    }
+
+    private async Task CloseEyesAsync()
+    {
+        await _stop.CancelAsync();
+        await _looking;
+    }
+
+    private async Task LookAsync()
+    {
+        var seen = new Dictionary<string, GuestDevice>(StringComparer.Ordinal);
+        using var timer = new PeriodicTimer(Blink);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                var there = qemu.Devices.Values.Where(device => device.Properties["serial"] is not null && !Blind.Contains(device.Id)).ToArray();
+                foreach (var device in there.Where(device => !seen.ContainsKey(device.Id)))
+                    await TellAsync(seen[device.Id] = Describe(device), gone: false);
+                foreach (var id in seen.Keys.Except(there.Select(device => device.Id)).ToArray())
+                {
+                    await TellAsync(seen[id], gone: true);
+                    seen.Remove(id);
+                }
+            }
+        }
+        catch (Exception end) when (end is OperationCanceledException or RpcException or InvalidOperationException)
+        {
+            // The host ended the link, or the test did: what is sighted now reaches nobody.
+            Assert.NotNull(end);
+        }
+    }
+
+    private Task TellAsync(GuestDevice device, bool gone) => SendAsync(new()
+    {
+        Sighting = new() { Kind = gone ? DeviceSighting.Types.Kind.Gone : DeviceSighting.Types.Kind.Present, Device = device },
+    });
+
+    private async Task SendAsync(AgentMessage message)
+    {
+        await _sending.WaitAsync();
+        try
+        {
+            await _agent.SendAsync(message);
+        }
+        finally
+        {
+            _sending.Release();
+        }
+    }
+
+    private static GuestDevice Describe(FakeDevice device) => new()
+    {
+        Key = $"{device.Properties["bus"]}-{device.Properties["port"]}",
+        VendorId = 0x0627,
+        ProductId = 1,
+        Serial = (string)device.Properties["serial"]!,
+        Port = (string)device.Properties["port"]!,
+        Ready = true,
+    };
+}
