@@ -12,8 +12,10 @@ namespace KvmSwitch.Daemon;
 /// <summary>All the parts of a daemon, put together.</summary>
 internal sealed class Composition : IAsyncDisposable
 {
-    private Composition(SwitchConfiguration configuration, CertificateAuthority authority, GuestRegister register) =>
-        (Configuration, Authority, Register) = (configuration, authority, register);
+    private readonly StateLock _lock;
+
+    private Composition(StateLock stateLock, SwitchConfiguration configuration, CertificateAuthority authority, GuestRegister register) =>
+        (_lock, Configuration, Authority, Register) = (stateLock, configuration, authority, register);
 
     public SwitchConfiguration Configuration { get; }
 
@@ -43,6 +45,7 @@ internal sealed class Composition : IAsyncDisposable
     {
         foreach (var directory in new[] { paths.Runtime, paths.State, paths.RuntimeMachines, paths.StateMachines })
             Directory.CreateDirectory(directory, Permissions(directory, paths));
+        var stateLock = StateLock.Take(paths.State);
         var authority = await CertificateAuthority.OpenAsync(paths.State, clock, cancellationToken);
         var register = await GuestRegister.OpenAsync(paths.State, cancellationToken);
         var (links, signals) = (new GuestLinks(clock), new Signals());
@@ -60,7 +63,7 @@ internal sealed class Composition : IAsyncDisposable
         var switchboard = new Switchboard(configuration, switcher);
         var state = new DaemonState(configuration, switcher, machines, links);
         signals.Connect(switcher, switchboard, links, state);
-        return new(configuration, authority, register)
+        return new(stateLock, configuration, authority, register)
         {
             Uevents = uevents, Links = links, Signals = signals, Machines = machines, History = history, Switcher = switcher, Switchboard = switchboard, State = state,
         };
@@ -101,6 +104,7 @@ internal sealed class Composition : IAsyncDisposable
         await History.DisposeAsync();
         Register.Dispose();
         Authority.Dispose();
+        _lock.Dispose();
     }
 
     private static UnixFileMode Permissions(string directory, DaemonPaths paths)

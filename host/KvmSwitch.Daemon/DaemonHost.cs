@@ -32,7 +32,6 @@ internal static partial class DaemonHost
         ControlEndpoint.Claim(paths.Socket);
 
         // Before anything is looked at: a second daemon would set right what the first is moving.
-        ControlEndpoint.Claim(paths.Socket);
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = "/", ApplicationName = "kvmswitchd" });
         AddLogging(builder.Logging, verbose);
         builder.Services.AddSystemd();

@@ -45,7 +45,9 @@ internal sealed class ServerTrust(byte[] fingerprint, byte[]? known = null)
         chain.ChainPolicy.DisableCertificateDownloads = true;
         chain.ChainPolicy.VerificationFlags = X509VerificationFlags.IgnoreNotTimeValid;
         if (!chain.Build(leaf))
-            return $"its certificate is not valid ({string.Join(", ", chain.ChainStatus.Select(status => status.Status))})";
+            return chain.ChainStatus.Any(status => status.Status == X509ChainStatusFlags.PartialChain)
+                ? "its certificate comes from another host"
+                : $"its certificate is not valid ({string.Join(", ", chain.ChainStatus.Select(status => status.Status))})";
         return IsForServers(leaf) ? null : "its certificate is not one for servers";
     }
 

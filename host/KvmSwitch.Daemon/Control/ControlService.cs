@@ -123,7 +123,7 @@ internal sealed class ControlService(
         }
 
         await acting;
-        await stream.WriteAsync(new() { Done = true, ElapsedMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds }, context.CancellationToken);
+        await stream.WriteAsync(new() { Text = "done", Done = true, ElapsedMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds }, context.CancellationToken);
 
         async Task RunAsync()
         {

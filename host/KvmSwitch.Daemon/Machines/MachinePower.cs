@@ -164,10 +164,14 @@ internal sealed class MachinePower(
         }
     }
 
-    /// <summary>The last line that QEMU wrote.</summary>
-    private string LastWords() => File.Exists(paths.QemuLog) && File.ReadLines(paths.QemuLog).LastOrDefault(line => line.Trim().Length > 0) is { } last
-        ? $"{last.Trim()} (all of it in {paths.QemuLog})"
-        : $"it said nothing (its log is {paths.QemuLog})";
+    /// <summary>What QEMU wrote last: often a cause, and a line below it a hint.</summary>
+    private string LastWords()
+    {
+        var lines = File.Exists(paths.QemuLog) ? File.ReadLines(paths.QemuLog).Where(line => line.Trim().Length > 0).TakeLast(2) : [];
+        return string.Join(' ', lines.Select(line => line.Trim())) is { Length: > 0 } words
+            ? $"{words} (all of it in {paths.QemuLog})"
+            : $"it said nothing (its log is {paths.QemuLog})";
+    }
 
     private async Task SayAsync(Func<QmpClient, Task> say)
     {
