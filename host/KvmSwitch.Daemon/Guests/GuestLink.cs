@@ -104,7 +104,7 @@ internal sealed class GuestLink(
 
     public void Gone(string key) => Change((view, _) => view.Gone(key));
 
-    public void Left(GuestPlace place) => Change((view, now) => view.Left(place, now + lease));
+    public void Left(GuestPlace place, GuestIdentity identity) => Change((view, now) => view.Left(place, identity, now + lease));
 
     public int DeviceCount => snapshot.View.Devices.Count;
 

@@ -39,9 +39,9 @@ internal sealed class GuestLinks(TimeProvider time)
     /// Tells that QEMU holds the device no longer: what the agent still reports there is the past. Call it when the device has left, and
     /// always before it is added again.
     /// </summary>
-    public void Forget(MachineId machine, Device device, string? controllerPciAddress)
+    public void Forget(MachineId machine, Device device, GuestIdentity identity, string? controllerPciAddress)
     {
-        if (links.TryGetValue(machine, out var link)) link.Left(Place(device, controllerPciAddress));
+        if (links.TryGetValue(machine, out var link)) link.Left(Place(device, controllerPciAddress), identity);
     }
 
     /// <summary>Ends the link, as on a guest's reset: nothing that this session sends has an effect any longer. The agent may connect again.</summary>

@@ -43,9 +43,12 @@ internal sealed record GuestView(ImmutableDictionary<string, Sighting> Devices, 
         : this;
 
     /// <summary>QEMU has let go of the device there: what is still sighted there is the old one.</summary>
-    public GuestView Left(GuestPlace place, TimeSpan doubtUntil)
+    /// <param name="identity">
+    /// Only what could be this device: where controllers aren't known, ports of the same number on another one look like the same place.
+    /// </param>
+    public GuestView Left(GuestPlace place, GuestIdentity identity, TimeSpan doubtUntil)
     {
-        var stale = Devices.Where(d => place.Covers(d.Value.Device)).ToList();
+        var stale = Devices.Where(d => place.Covers(d.Value.Device) && IsOf(d.Value.Device, identity)).ToList();
         return stale.Count == 0 ? this : new(
             Devices.SetItems(stale.Select(d => KeyValuePair.Create(d.Key, d.Value with { CountsFrom = Sighting.Never }))),
             Doubts.SetItem(place, doubtUntil));
@@ -62,8 +65,13 @@ internal sealed record GuestView(ImmutableDictionary<string, Sighting> Devices, 
     {
         var port = seen.Port.Length > 0;
         if (port && !place.Covers(seen)) return false;
-        if (identity.Id is { } id ? id.Vendor != seen.VendorId || id.Product != seen.ProductId : !port) return false;
-        if (identity.Serial is { Length: > 0 } serial && seen.Serial.Length > 0 && !GuestPlace.Same(serial, seen.Serial)) return false;
-        return seen.Ready || device.Class != DeviceClass.Hid;
+        if (identity.Id is null && !port) return false;
+        return IsOf(seen, identity) && (seen.Ready || device.Class != DeviceClass.Hid);
+    }
+
+    private static bool IsOf(GuestDevice seen, GuestIdentity identity)
+    {
+        if (identity.Id is { } id && (id.Vendor != seen.VendorId || id.Product != seen.ProductId)) return false;
+        return identity.Serial is not { Length: > 0 } serial || seen.Serial.Length == 0 || GuestPlace.Same(serial, seen.Serial);
     }
 }

@@ -155,7 +155,7 @@ internal sealed partial class MachineRuntime(
             await QemuDevices.RemoveAsync(client, device.Id, cancellationToken);
 
             // What the agent still reports at this port is the past, and must not confirm the arrival.
-            links.Forget(Id, device, controllerAddress(device.Port));
+            links.Forget(Id, device, attachment.Identity, controllerAddress(device.Port));
             await QemuDevices.AddAsync(client, attachment, options.BusOf(device.Port), cancellationToken);
         }
         catch (QmpException failure)

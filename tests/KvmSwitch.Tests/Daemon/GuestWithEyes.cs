@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Grpc.Core;
 using Grpc.Net.Client;
 using KvmSwitch.Proto.V1;
@@ -15,6 +16,7 @@ internal sealed class GuestWithEyes(GrpcChannel channel, FakeQemu qemu) : IAsync
     private readonly TestAgent _agent = new(channel);
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _sending = new(1);
+    private readonly ConcurrentDictionary<string, GuestDevice> _seen = new(StringComparer.Ordinal);
     private Task _looking = Task.CompletedTask;
     private ulong _requests;
 
@@ -39,6 +41,15 @@ internal sealed class GuestWithEyes(GrpcChannel channel, FakeQemu qemu) : IAsync
         {
             _sending.Release();
         }
+    }
+
+    /// <summary>Waits until the host has been told that the device is there.</summary>
+    public async Task SawAsync(string id)
+    {
+        using var late = new CancellationTokenSource(TestAgent.Patience);
+        using var timer = new PeriodicTimer(Blink);
+        while (!_seen.ContainsKey(id)) await timer.WaitForNextTickAsync(late.Token);
+        await BeatAsync();
     }
 
     /// <summary>Asks the host, and returns its answer's error; empty when it did so.</summary>
@@ -87,19 +98,22 @@ internal sealed class GuestWithEyes(GrpcChannel channel, FakeQemu qemu) : IAsync
 
     private async Task LookAsync()
     {
-        var seen = new Dictionary<string, GuestDevice>(StringComparer.Ordinal);
         using var timer = new PeriodicTimer(Blink);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
             {
                 var there = qemu.Devices.Values.Where(device => device.Properties["serial"] is not null && !Blind.Contains(device.Id)).ToArray();
-                foreach (var device in there.Where(device => !seen.ContainsKey(device.Id)))
-                    await TellAsync(seen[device.Id] = Describe(device), gone: false);
-                foreach (var id in seen.Keys.Except(there.Select(device => device.Id)).ToArray())
+                foreach (var device in there.Where(device => !_seen.ContainsKey(device.Id)))
+                    {
+                    await TellAsync(Describe(device), gone: false);
+                    _seen[device.Id] = Describe(device);
+                }
+
+                foreach (var id in _seen.Keys.Except(there.Select(device => device.Id)).ToArray())
                 {
-                    await TellAsync(seen[id], gone: true);
-                    seen.Remove(id);
+                    await TellAsync(_seen[id], gone: true);
+                    _seen.TryRemove(id, out _);
                 }
             }
         }

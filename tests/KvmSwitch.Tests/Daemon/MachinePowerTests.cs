@@ -104,7 +104,7 @@ public sealed class MachinePowerTests : IAsyncDisposable
     [Theory]
     [InlineData("#!/bin/sh\necho 'QEMU emulator version 6.2.0'\n", "is QEMU 6.2.0, which is too old; 7.2 or newer is needed")]
     [InlineData("#!/bin/sh\necho hello\n", "says no version of QEMU")]
-    [InlineData("#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'QEMU emulator version 9.2.0'\necho starting >&2\necho 'qemu: could not open disk: Permission denied' >&2\nexit 1\n", "QEMU ended at start: qemu: could not open disk: Permission denied (all of it in ")]
+    [InlineData("#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'QEMU emulator version 9.2.0'\necho starting >&2\necho 'qemu: could not open disk: Permission denied' >&2\nexit 1\n", "QEMU ended at start: starting qemu: could not open disk: Permission denied (all of it in ")]
     [InlineData("#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'QEMU emulator version 9.2.0'\nexit 1\n", "QEMU ended at start: it said nothing (its log is ")]
     public async Task A_QEMU_that_will_not_do_is_told_and_leaves_the_machine_off(string script, string says)
     {

@@ -68,13 +68,13 @@ internal sealed class RunningDaemon : IAsyncDisposable
 
     private static FakeQemuOptions Options => new()
     {
-        Devices = [new("usb0", "qemu-xhci", []), new("rp1", "pcie-root-port", [])],
+        Devices = [new("usb0", "qemu-xhci", []), new("usb1", "qemu-xhci", []), new("rp1", "pcie-root-port", [])],
     };
 
     private string Configuration => $"""
         [daemon]
         listen = ["{_address}"]
-        {string.Concat(_sockets.Select(pair => $"\n[machine.{pair.Key}]\nkind = \"external\"\nqmp = \"{pair.Value}\"\nusb_buses = [\"usb0.0\"]\n"))}
+        {string.Concat(_sockets.Select(pair => $"\n[machine.{pair.Key}]\nkind = \"external\"\nqmp = \"{pair.Value}\"\nusb_buses = [\"usb0.0\", \"usb1.0\"]\n"))}
         [device.keyboard]
         route = "virtual"
         driver = "usb-kbd"

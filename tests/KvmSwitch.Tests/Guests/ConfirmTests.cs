@@ -85,7 +85,7 @@ public sealed class ConfirmTests
         await agent.SightAsync(TestAgent.Keyboard());
         await ConfirmAsync(host).WaitAsync(TestAgent.Patience);
 
-        host.Links.Forget(GuestHost.Win, Keyboard, Controller);
+        host.Links.Forget(GuestHost.Win, Keyboard, Identity, Controller);
         var second = ConfirmAsync(host);
         await agent.SightAsync(TestAgent.Keyboard());
         await agent.SyncAsync();
@@ -106,7 +106,7 @@ public sealed class ConfirmTests
         await agent.SightAsync(TestAgent.Keyboard());
         await ConfirmAsync(host).WaitAsync(TestAgent.Patience);
 
-        host.Links.Forget(GuestHost.Win, Keyboard, Controller);
+        host.Links.Forget(GuestHost.Win, Keyboard, Identity, Controller);
         var second = ConfirmAsync(host);
         await agent.SightAsync(TestAgent.Keyboard());
         await agent.SyncAsync();
@@ -128,7 +128,7 @@ public sealed class ConfirmTests
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
         }
 
-        host.Links.Forget(GuestHost.Win, Keyboard, Controller);
+        host.Links.Forget(GuestHost.Win, Keyboard, Identity, Controller);
         var second = ConfirmAsync(host);
         await agent.SightAsync(TestAgent.Keyboard());
         await agent.SyncAsync();
@@ -145,7 +145,7 @@ public sealed class ConfirmTests
         using var agent = await host.LinkAsync(await host.PairAsync(GuestHost.Win));
         for (var i = 0; i < 3; i++)
         {
-            host.Links.Forget(GuestHost.Win, Keyboard, Controller);
+            host.Links.Forget(GuestHost.Win, Keyboard, Identity, Controller);
             var confirmed = ConfirmAsync(host);
             await agent.SightAsync(TestAgent.Keyboard());
             await confirmed.WaitAsync(TestAgent.Patience);
