@@ -110,8 +110,7 @@ public sealed class MachineFaultScenarios(SharedDemo demo)
         await host.RunAsync(Stop, "vm", "start", "demo");
         await host.RunAsync(Stop, "give", "keyboard", "--for", "10m");
         var state = Path.Combine(host.StateDirectory, "state.json");
-        var before = await File.ReadAllTextAsync(state, Stop);
-        Assert.Contains("keyboard", before, StringComparison.Ordinal);
+        var before = await WrittenStateAsync(host);
 
         await Refused.ByDaemonAsync(["another kvmswitchd", host.Socket], Refused.DaemonArguments(host));
 
@@ -128,7 +127,7 @@ public sealed class MachineFaultScenarios(SharedDemo demo)
         await host.StartDaemonAsync(Stop);
         await host.RunAsync(Stop, "vm", "start", "demo");
         await host.RunAsync(Stop, "give", "keyboard", "--for", "10m");
-        var before = await File.ReadAllTextAsync(Path.Combine(host.StateDirectory, "state.json"), Stop);
+        var before = await WrittenStateAsync(host);
         var deaf = Path.Combine(host.Directory, "deaf.toml");
         var lines = (await File.ReadAllLinesAsync(host.Configuration, Stop)).Where(line => !line.StartsWith("listen", StringComparison.Ordinal));
         await File.WriteAllLinesAsync(deaf, lines.Where(line => !line.StartsWith("advertise", StringComparison.Ordinal)), Stop);
@@ -138,6 +137,20 @@ public sealed class MachineFaultScenarios(SharedDemo demo)
 
         Assert.Equal(before, await File.ReadAllTextAsync(Path.Combine(host.StateDirectory, "state.json"), Stop));
         Assert.Equal("demo", await host.PlacementOfAsync("keyboard", Stop));
+    }
+
+    /// <summary>The state file once the give is written down as over, which happens just after it is told to be done.</summary>
+    private static async Task<string> WrittenStateAsync(DemoHost host)
+    {
+        var text = "";
+        await Condition.HoldsAsync(
+            () =>
+            {
+                text = File.ReadAllText(Path.Combine(host.StateDirectory, "state.json"));
+                return text.Contains("keyboard", StringComparison.Ordinal) && !text.Contains("pending", StringComparison.Ordinal);
+            },
+            "the state tells that the keyboard is given", TimeSpan.FromSeconds(30), Stop);
+        return text;
     }
 
     private static string FolderOf(string configuration)
