@@ -28,6 +28,11 @@ internal static class QmpAnswer
             ? number
             : throw Misshapen(command, name);
 
+    internal static long SizeOf(this JsonElement answer, string command, string name) =>
+        answer.Member(command, name) is { ValueKind: JsonValueKind.Number } member && member.TryGetInt64(out var size) && size >= 0
+            ? size
+            : throw Misshapen(command, name);
+
     internal static bool FlagOf(this JsonElement answer, string command, string name) =>
         answer.Member(command, name).ValueKind switch
         {

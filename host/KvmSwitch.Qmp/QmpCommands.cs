@@ -27,6 +27,14 @@ public static class QmpCommands
         return new QmpGreeting(version, answer.TextOf(Command, "package"));
     }
 
+    /// <summary><c>query-memory-size-summary</c>: the guest's memory at its start, in bytes.</summary>
+    public static async Task<long> QueryBaseMemoryAsync(this QmpClient client, CancellationToken cancellationToken = default)
+    {
+        const string Command = "query-memory-size-summary";
+        var answer = await client.PlainAsync(Command, cancellationToken);
+        return answer.SizeOf(Command, "base-memory");
+    }
+
     /// <summary><c>system_powerdown</c>: asks the guest (ACPI) to shut down. It may ignore that.</summary>
     public static Task SystemPowerdownAsync(this QmpClient client, CancellationToken cancellationToken = default) =>
         client.PlainAsync("system_powerdown", cancellationToken);

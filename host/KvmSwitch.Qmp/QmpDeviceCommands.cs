@@ -41,6 +41,23 @@ public static class QmpDeviceCommands
     public static Task DeviceDelAsync(this QmpClient client, string id, CancellationToken cancellationToken = default) =>
         client.PlainAsync("device_del", cancellationToken, new JsonObject { ["id"] = id });
 
+    /// <summary><c>object-add</c>: creates an object below <c>/objects</c>.</summary>
+    public static Task ObjectAddAsync(
+        this QmpClient client, string type, string id, JsonObject? properties = null, CancellationToken cancellationToken = default)
+    {
+        var arguments = new JsonObject { ["qom-type"] = type, ["id"] = id };
+        foreach (var (name, value) in properties ?? [])
+        {
+            arguments[name] = value?.DeepClone();
+        }
+
+        return client.PlainAsync("object-add", cancellationToken, arguments);
+    }
+
+    /// <summary><c>object-del</c>.</summary>
+    public static Task ObjectDelAsync(this QmpClient client, string id, CancellationToken cancellationToken = default) =>
+        client.PlainAsync("object-del", cancellationToken, new JsonObject { ["id"] = id });
+
     /// <summary>The ids of all devices that were given one.</summary>
     public static async Task<IReadOnlyList<string>> ListPeripheralsAsync(this QmpClient client, CancellationToken cancellationToken = default)
     {

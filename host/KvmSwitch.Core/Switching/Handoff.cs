@@ -14,6 +14,15 @@ public static class Gesture
     public const string GuestPanic = "guest-panic";
     public const string MachineExit = "machine-exit";
     public const string Reconcile = "reconcile";
+
+    /// <summary>A device that was unplugged while a machine owned it is there again.</summary>
+    public const string Replug = "replug";
+
+    /// <summary>Somebody unplugged and replugged it in quick succession.</summary>
+    public const string Rescue = "rescue";
+
+    /// <summary>A disc was put into a drive.</summary>
+    public const string Disc = "disc";
 }
 
 /// <summary>A wish: these devices to that owner.</summary>
@@ -21,6 +30,9 @@ public sealed record HandoffRequest(ImmutableArray<DeviceId> Devices, Owner To, 
 {
     /// <summary>The handoff ends by itself after this; it then needs no live agent.</summary>
     public TimeSpan? TimeLimit { get; init; }
+
+    /// <summary>Overrides what speaks against it on the host: a mounted file system, the last keyboard.</summary>
+    public bool Force { get; init; }
 
     /// <summary>The user who asked, when it came over the Unix socket; -1 otherwise.</summary>
     public long Uid { get; init; } = -1;

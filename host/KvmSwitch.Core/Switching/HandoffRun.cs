@@ -13,13 +13,23 @@ public sealed record StepDeadlines
     public TimeSpan Detach { get; init; } = TimeSpan.FromSeconds(5);
     public TimeSpan Restore { get; init; } = TimeSpan.FromSeconds(5);
 
-    internal TimeSpan Of(Step step) => step switch
+    /// <summary>
+    /// Whole controllers take longer: the first vfio attach up to 3.4 s, guests that unplug natively 6 s, and a bus behind them has to
+    /// be enumerated.
+    /// </summary>
+    public double ControllerFactor { get; init; } = 2;
+
+    internal TimeSpan Of(Step step)
     {
-        Step.Attach => Attach,
-        Step.Confirm => Confirm,
-        Step.Detach => Detach,
-        _ => Restore,
-    };
+        var usual = step switch
+        {
+            Step.Attach => Attach,
+            Step.Confirm => Confirm,
+            Step.Detach or Step.Wrest => Detach,
+            _ => Restore,
+        };
+        return step.Device.Route is DeviceRoute.Controller ? usual * ControllerFactor : usual;
+    }
 }
 
 /// <summary>The edges that handoffs act on.</summary>
@@ -27,6 +37,9 @@ public sealed record SwitchEdges(
     Func<Device, IHostSide> HostSide, ImmutableDictionary<MachineId, IMachineSide> Machines, IHandoffJournal Journal, TimeProvider Clock)
 {
     public StepDeadlines Deadlines { get; init; } = new();
+
+    /// <summary>Whether the host keeps a keyboard that works when these devices leave it, or has none to lose.</summary>
+    public Func<ImmutableArray<Device>, CancellationToken, Task<bool>> KeepsKeyboard { get; init; } = (_, _) => Task.FromResult(true);
 }
 
 /// <summary>What a run ended with.</summary>
@@ -39,41 +52,52 @@ internal sealed record RunResult(
     ImmutableDictionary<DeviceId, string> Trouble,
     ImmutableArray<HandoffStep> Steps);
 
+/// <summary>These devices to that machine.</summary>
+/// <param name="Live">The machines whose agents were live when this was decided.</param>
+/// <param name="Force">The user overrides what speaks against it on the host.</param>
+internal sealed record GiveOrder(ImmutableArray<Device> Devices, MachineId To, ImmutableHashSet<MachineId> Live, bool Force);
+
 /// <summary>Carries one handoff out: observe, plan, act, verify, and undo when a step fails. Knows no state but its own.</summary>
 /// <param name="suspects">
 /// The machines that may hold a device, as far as is known. They have to answer for it; a machine that hangs and has nothing to do
 /// with a device must not hold it up.
 /// </param>
-/// <param name="late">A step that was given up on has ended after all: its effect, if any, wants a look.</param>
+/// <param name="overdue">Is told of a step that was given up on and did not wind down: nobody knows what it will still do.</param>
 internal sealed class HandoffRun(
-    string id, SwitchEdges edges, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> suspects, Action late)
+    string id, SwitchEdges edges, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> suspects, Action<DeviceId, Task> overdue)
 {
     /// <summary>How long a step that is given up on may take to wind down, so that its undo doesn't overtake it.</summary>
     private static readonly TimeSpan WindDown = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>Undo goes last in first out; a device that takes longer than this to let go holds up the next one no more.</summary>
+    private static readonly TimeSpan UndoPatience = TimeSpan.FromSeconds(1);
+
     private readonly Observer _observer = new(edges, suspects);
     private readonly long _started = edges.Clock.GetTimestamp();
     private readonly ConcurrentQueue<HandoffStep> _steps = new();
-    private readonly ConcurrentDictionary<DeviceId, GuestIdentity> _identities = new();
+    private readonly ConcurrentDictionary<DeviceId, ImmutableDictionary<int, GuestIdentity>> _identities = new();
 
     /// <summary>Devices with a step that did not wind down: nobody knows what it will still do.</summary>
     private readonly ConcurrentDictionary<DeviceId, bool> _overdue = new();
 
+    /// <summary>Devices that were taken from a QEMU by force.</summary>
+    private readonly ConcurrentDictionary<DeviceId, bool> _wrested = new();
+
     /// <summary>All devices to one machine, or all back.</summary>
     /// <param name="persist">Writes down what is wanted; runs before anything is touched.</param>
-    public async Task<RunResult> GiveAsync(
-        ImmutableArray<Device> devices, MachineId to, Func<MachineId, bool> confirms, Func<MachineId, bool> returnsTo,
-        Func<CancellationToken, Task> persist, CancellationToken cancellationToken)
+    public async Task<RunResult> GiveAsync(GiveOrder order, Func<CancellationToken, Task> persist, CancellationToken cancellationToken)
     {
+        var (devices, to) = (order.Devices, order.To);
         var begun = new Stack<Step>();
         var before = ImmutableDictionary<DeviceId, Observation>.Empty;
         try
         {
             before = await _observer.ObserveAsync(devices, cancellationToken);
-            var plan = Planner.Plan([.. devices.Select(device => new Move(device, before[device.Id], to))], confirms);
+            var plan = Planner.Plan([.. devices.Select(device => new Move(device, before[device.Id], to))], Confirms);
             if (plan.IsEmpty) return new(Outcome.Unchanged, null, before, Nothing, Steps());
+            await CheckKeyboardAsync(order, cancellationToken);
             await Deadline.HoldAsync(persist, edges.Deadlines.Persist, "writing the state", edges.Clock, cancellationToken);
-            foreach (var phase in Phases(plan)) await RunPhaseAsync(phase, begun, cancellationToken);
+            foreach (var phase in Phases(plan)) await RunPhaseAsync(phase, begun, order.Force, cancellationToken);
             var after = await _observer.ObserveAsync(devices, cancellationToken);
             if (devices.FirstOrDefault(device => !after[device.Id].IsAt(to)) is { } lost)
                 throw new SwitchException(Failure.Failed, $"{lost.Id} left {to} as soon as it had arrived");
@@ -83,7 +107,27 @@ internal sealed class HandoffRun(
         {
             // Called back: home is the end then, and no machine gets anything on the way.
             return await RollBackAsync(
-                devices, begun, before, failure, machine => !cancellationToken.IsCancellationRequested && returnsTo(machine));
+                devices, begun, before, failure, machine => !cancellationToken.IsCancellationRequested && order.Live.Contains(machine));
+        }
+
+        bool Confirms(Device device, MachineId machine) => order.Live.Contains(machine) && edges.Machines[machine].CanConfirm(device);
+    }
+
+    /// <summary>Without a live agent in the guest nothing there gives a keyboard back.</summary>
+    private async Task CheckKeyboardAsync(GiveOrder order, CancellationToken cancellationToken)
+    {
+        var leaving = order.Devices.Where(device => device.Route.IsHeldByQemu).ToImmutableArray();
+        if (order.Force || order.Live.Contains(order.To) || leaving.IsEmpty) return;
+        var keeps = true;
+        await Deadline.HoldAsync(
+            async token => keeps = await edges.KeepsKeyboard(leaving, token), edges.Deadlines.Observe, "looking for the host's keyboards",
+            edges.Clock, cancellationToken);
+        if (!keeps)
+        {
+            throw new SwitchException(
+                Failure.Refused,
+                $"that would take the host's last keyboard while no agent is live in {order.To} to give it back; start the agent there, " +
+                "give the keyboard by route \"input\", or say --force");
         }
     }
 
@@ -110,9 +154,9 @@ internal sealed class HandoffRun(
         Observation? seen = null;
         try
         {
-            seen = await ObserveAsync(device, CancellationToken.None);
-            foreach (var step in Planner.Plan([new(device, seen, Owner.Host)], _ => false)) await RunAsync(step, CancellationToken.None);
-            seen = await ObserveAsync(device, CancellationToken.None);
+            seen = await ObserveOrWrestAsync(device);
+            foreach (var step in Planner.Plan([new(device, seen, Owner.Host)], (_, _) => false)) await UndoneByAsync(step, "");
+            seen = await ObserveHomeAsync(device);
             return (device.Id, seen, seen.IsAt(Owner.Host) || Placement.Of(seen).Where == Whereabouts.Absent
                 ? null
                 : $"{device.Id} is not home yet");
@@ -123,6 +167,51 @@ internal sealed class HandoffRun(
         }
     }
 
+    /// <summary>A QEMU that doesn't even answer can't be asked to let go: the device is taken from it at once.</summary>
+    private async Task<Observation> ObserveOrWrestAsync(Device device)
+    {
+        try
+        {
+            return await ObserveAsync(device, CancellationToken.None);
+        }
+        catch (SwitchException silent) when (suspects[device.Id].Count == 1)
+        {
+            await WrestAsync(device, suspects[device.Id].Single(), "", silent);
+            return await _observer.ObserveHostAsync(device);
+        }
+    }
+
+    /// <summary>Of a device that was wrested from a QEMU that hangs, the host alone can tell.</summary>
+    private async Task<Observation> ObserveHomeAsync(Device device) => _wrested.ContainsKey(device.Id)
+        ? await _observer.ObserveHostAsync(device)
+        : await ObserveAsync(device, CancellationToken.None);
+
+    /// <summary>A step on the way home. One that QEMU doesn't do is done from the host's side, where the kernel can.</summary>
+    private async Task UndoneByAsync(Step step, string prefix)
+    {
+        try
+        {
+            await RunAsync(step, CancellationToken.None, prefix: prefix);
+        }
+        catch (SwitchException stuck) when (step is Step.Detach detach)
+        {
+            await WrestAsync(detach.Device, detach.From, prefix, stuck);
+        }
+    }
+
+    /// <exception cref="SwitchException">The host can't do it either: what is told is why it was tried.</exception>
+    private async Task WrestAsync(Device device, MachineId from, string prefix, SwitchException because)
+    {
+        try
+        {
+            await RunAsync(new Step.Wrest(device, from), CancellationToken.None, prefix: prefix);
+        }
+        catch (SwitchException vain)
+        {
+            throw new SwitchException(because.Failure, because.Message, vain);
+        }
+    }
+
     private static IEnumerable<ImmutableArray<Step>> Phases(ImmutableArray<Step> plan) =>
         plan.GroupBy(step => step.GetType()).Select(phase => phase.ToImmutableArray());
 
@@ -130,14 +219,14 @@ internal sealed class HandoffRun(
     /// Attaching goes one by one, so that the ports fill in the order of the set; everything else waits for somebody and
     /// goes side by side.
     /// </summary>
-    private async Task RunPhaseAsync(ImmutableArray<Step> phase, Stack<Step> begun, CancellationToken cancellationToken)
+    private async Task RunPhaseAsync(ImmutableArray<Step> phase, Stack<Step> begun, bool force, CancellationToken cancellationToken)
     {
         if (phase[0] is Step.Attach)
         {
             foreach (var step in phase)
             {
                 begun.Push(step);
-                await RunAsync(step, cancellationToken);
+                await RunAsync(step, cancellationToken, force);
             }
 
             return;
@@ -169,29 +258,13 @@ internal sealed class HandoffRun(
         ImmutableArray<Device> devices, Stack<Step> begun, ImmutableDictionary<DeviceId, Observation> before, Exception failure,
         Func<MachineId, bool> returnsTo)
     {
-        var trouble = ImmutableDictionary.CreateBuilder<DeviceId, string>();
-        while (begun.TryPop(out var step))
-        {
-            var device = step.Device.Id;
-
-            // What could not be taken back may still hold it: giving it to another now would put it in two places.
-            if (trouble.ContainsKey(device)) continue;
-            try
-            {
-                foreach (var undo in Planner.Undo(step, machine => !_overdue.ContainsKey(device) && returnsTo(machine))) await RunAsync(undo, CancellationToken.None, "undo ");
-            }
-            catch (SwitchException stuck)
-            {
-                trouble[device] = stuck.Message;
-            }
-        }
-
+        var trouble = await UndoAsync(begun, returnsTo);
         var observed = ImmutableDictionary.CreateBuilder<DeviceId, Observation>();
         foreach (var device in devices)
         {
             try
             {
-                var seen = observed[device.Id] = await ObserveAsync(device, CancellationToken.None);
+                var seen = observed[device.Id] = await ObserveHomeAsync(device);
                 if (before.TryGetValue(device.Id, out var was) && !IsBack(seen, was)) trouble.TryAdd(device.Id, $"{device.Id} is not home yet");
             }
             catch (SwitchException blind)
@@ -201,16 +274,45 @@ internal sealed class HandoffRun(
         }
 
         var timedOut = failure is SwitchException { Failure: Failure.TimedOut };
-        var outcome = trouble.Count > 0 ? Outcome.Failed : timedOut ? Outcome.TimedOut : Outcome.RolledBack;
+        var outcome = !trouble.IsEmpty ? Outcome.Failed : timedOut ? Outcome.TimedOut : Outcome.RolledBack;
         var error = failure is OperationCanceledException ? null : failure.Message;
-        return new(outcome, error, observed.ToImmutable(), trouble.ToImmutable(), Steps());
+        return new(outcome, error, observed.ToImmutable(), trouble.ToImmutableDictionary(), Steps());
+    }
+
+    /// <summary>Takes back what was begun, last in first out, and tells what could not be.</summary>
+    private async Task<ConcurrentDictionary<DeviceId, string>> UndoAsync(Stack<Step> begun, Func<MachineId, bool> returnsTo)
+    {
+        var trouble = new ConcurrentDictionary<DeviceId, string>();
+        var undoing = new List<Task>();
+        foreach (var steps in begun.GroupBy(step => step.Device.Id))
+        {
+            undoing.Add(UndoOneAsync(steps.Key, steps));
+            await undoing[^1].WaitAsync(UndoPatience, edges.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await Task.WhenAll(undoing);
+        return trouble;
+
+        async Task UndoOneAsync(DeviceId device, IEnumerable<Step> steps)
+        {
+            try
+            {
+                foreach (var undo in steps.SelectMany(step => Planner.Undo(step, machine => !_overdue.ContainsKey(device) && returnsTo(machine))))
+                    await UndoneByAsync(undo, "undo ");
+            }
+            catch (SwitchException stuck)
+            {
+                // What could not be taken back may still hold it: giving it to another now would put it in two places.
+                trouble[device] = stuck.Message;
+            }
+        }
     }
 
     /// <summary>Home, unplugged, or where it was.</summary>
     private static bool IsBack(Observation seen, Observation was) =>
         seen.Machines.IsEmpty ? seen.Host != HostSight.Unserved : seen.Machines.SetEquals(was.Machines);
 
-    private async Task RunAsync(Step step, CancellationToken cancellationToken, string prefix = "")
+    private async Task RunAsync(Step step, CancellationToken cancellationToken, bool force = false, string prefix = "")
     {
         edges.Journal.StepBegins(id, step);
         var start = edges.Clock.GetElapsedTime(_started);
@@ -218,7 +320,7 @@ internal sealed class HandoffRun(
         try
         {
             await Deadline.HoldAsync(
-                token => ActAsync(step, token), edges.Deadlines.Of(step), Describe(step), edges.Clock, cancellationToken,
+                token => ActAsync(step, force, token), edges.Deadlines.Of(step), Describe(step), edges.Clock, cancellationToken,
                 acting => WindDownAsync(acting, step.Device.Id));
         }
         catch (SwitchException failure)
@@ -237,22 +339,39 @@ internal sealed class HandoffRun(
         }
     }
 
-    private Task ActAsync(Step step, CancellationToken cancellationToken) => step switch
+    private Task ActAsync(Step step, bool force, CancellationToken cancellationToken) => step switch
     {
-        Step.Attach attach => AttachAsync(attach, cancellationToken),
+        Step.Attach attach => AttachAsync(attach, force, cancellationToken),
         Step.Confirm confirm => edges.Machines[confirm.To].ConfirmAsync(step.Device, _identities[step.Device.Id], cancellationToken),
-        Step.Detach detach => edges.Machines[detach.From].DetachAsync(step.Device, cancellationToken),
+        Step.Detach detach => DetachAsync(detach, cancellationToken),
+        Step.Wrest wrest => WrestAsync(wrest, cancellationToken),
         _ => edges.HostSide(step.Device).RestoreAsync(step.Device, cancellationToken),
     };
 
-    private async Task AttachAsync(Step.Attach step, CancellationToken cancellationToken)
+    private async Task AttachAsync(Step.Attach step, bool force, CancellationToken cancellationToken)
     {
-        using var attachment = await edges.HostSide(step.Device).PrepareAsync(step.Device, cancellationToken);
-        _identities[step.Device.Id] = attachment.Identity;
+        var (host, machine) = (edges.HostSide(step.Device), edges.Machines[step.To]);
+        var recipient = await machine.IdentifyAsync(cancellationToken);
+        using var attachment = await host.PrepareAsync(step.Device, recipient, force, cancellationToken);
+        _identities[step.Device.Id] = attachment.Parts.ToImmutableDictionary(part => part.Slot, part => part.Identity);
 
         // Opened after everybody gave up on it: attaching it now would undo the undo.
         cancellationToken.ThrowIfCancellationRequested();
-        await edges.Machines[step.To].AttachAsync(attachment, cancellationToken);
+        await machine.AttachAsync(attachment, cancellationToken);
+        await host.LendAsync(step.Device, step.To, cancellationToken);
+    }
+
+    private async Task DetachAsync(Step.Detach step, CancellationToken cancellationToken)
+    {
+        await edges.HostSide(step.Device).RecallAsync(step.Device, cancellationToken);
+        if (step.Device.Route.IsHeldByQemu) await edges.Machines[step.From].DetachAsync(step.Device, cancellationToken);
+    }
+
+    private async Task WrestAsync(Step.Wrest step, CancellationToken cancellationToken)
+    {
+        if (!await edges.HostSide(step.Device).WrestAsync(step.Device, cancellationToken))
+            throw new SwitchException(Failure.Failed, $"{step.Device.Id} can't be taken from {step.From} by force");
+        _wrested[step.Device.Id] = true;
     }
 
     private static string Describe(Step step) => step switch
@@ -260,6 +379,7 @@ internal sealed class HandoffRun(
         Step.Attach attach => $"attaching {step.Device.Id} to {attach.To}",
         Step.Confirm confirm => $"waiting for {confirm.To} to see {step.Device.Id}",
         Step.Detach detach => $"detaching {step.Device.Id} from {detach.From}",
+        Step.Wrest wrest => $"taking {step.Device.Id} from {wrest.From} by force",
         _ => $"waiting for the host to serve {step.Device.Id} again",
     };
 
@@ -271,6 +391,6 @@ internal sealed class HandoffRun(
         await acting.WaitAsync(WindDown, edges.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (acting.IsCompleted) return;
         _overdue[device] = true;
-        _ = acting.ContinueWith(_ => late(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        overdue(device, acting);
     }
 }

@@ -17,14 +17,13 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
     public async Task<ImmutableDictionary<DeviceId, Observation>> ObserveAsync(ImmutableArray<Device> devices, CancellationToken cancellationToken)
     {
         var looking = Task.WhenAll(devices.Select(device => SightAsync(device, cancellationToken)));
-        var asked = devices.SelectMany(device => suspects[device.Id]).Distinct().ToArray();
+        var asked = devices.SelectMany(SuspectsOf).Distinct().ToArray();
         var held = await Task.WhenAll(asked.Select(machine => HeldByAsync(machine, cancellationToken)));
         var holdings = asked.Zip(held).ToDictionary(pair => pair.First, pair => pair.Second);
         var sights = await looking;
         return devices.Zip(sights).ToImmutableDictionary(
             pair => pair.First.Id,
-            pair => new Observation(
-                pair.Second, [.. holdings.Where(holding => holding.Value.Contains(pair.First.Id)).Select(holding => holding.Key)]));
+            pair => Combine(pair.First.Id, pair.Second, holdings));
     }
 
     /// <summary>Looks on every side. A machine that doesn't answer is passed over unless it may hold the device.</summary>
@@ -34,14 +33,34 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
         return [.. await Task.WhenAll(devices.Select(device => JudgeAsync(device, answers)))];
     }
 
-    private async Task<Look> JudgeAsync(Device device, (MachineId Machine, (ImmutableHashSet<DeviceId>? Held, string? Trouble) Answer)[] answers)
+    /// <summary>What the host looks at alone, no machine has to answer for.</summary>
+    private ImmutableHashSet<MachineId> SuspectsOf(Device device) => device.Route.IsHeldByQemu ? suspects[device.Id] : [];
+
+    /// <summary>Looks on the host alone.</summary>
+    public async Task<Observation> ObserveHostAsync(Device device) =>
+        Combine(device.Id, await SightAsync(device, CancellationToken.None), []);
+
+    private static Observation Combine(DeviceId id, HostView host, Dictionary<MachineId, ImmutableDictionary<DeviceId, Holding>> holdings)
     {
-        var silent = answers.FirstOrDefault(asked => asked.Answer.Held is null && suspects[device.Id].Contains(asked.Machine));
+        var held = holdings.Where(pair => pair.Value.ContainsKey(id)).ToLookup(pair => pair.Value[id].IsStale, pair => pair.Key);
+        var machines = held[false].ToImmutableHashSet();
+        return new(host.Sight, host.LentTo is { } lent ? machines.Add(lent) : machines)
+        {
+            Stale = [.. held[true]],
+            IsPartial = host.IsPartial && !machines.IsEmpty,
+        };
+    }
+
+    private async Task<Look> JudgeAsync(
+        Device device, (MachineId Machine, (ImmutableDictionary<DeviceId, Holding>? Held, string? Trouble) Answer)[] answers)
+    {
+        var silent = answers.FirstOrDefault(asked => asked.Answer.Held is null && SuspectsOf(device).Contains(asked.Machine));
         if (silent.Answer.Trouble is { } trouble) return new(null, trouble);
         try
         {
             var sight = await SightAsync(device, CancellationToken.None);
-            return new(new(sight, [.. answers.Where(asked => asked.Answer.Held?.Contains(device.Id) == true).Select(asked => asked.Machine)]), null);
+            var answered = answers.Where(asked => asked.Answer.Held is not null);
+            return new(Combine(device.Id, sight, answered.ToDictionary(asked => asked.Machine, asked => asked.Answer.Held!)), null);
         }
         catch (SwitchException blind)
         {
@@ -49,7 +68,7 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
         }
     }
 
-    private async Task<(ImmutableHashSet<DeviceId>? Held, string? Trouble)> TryAskAsync(MachineId machine)
+    private async Task<(ImmutableDictionary<DeviceId, Holding>? Held, string? Trouble)> TryAskAsync(MachineId machine)
     {
         try
         {
@@ -61,18 +80,18 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
         }
     }
 
-    private async Task<HostSight> SightAsync(Device device, CancellationToken cancellationToken)
+    private async Task<HostView> SightAsync(Device device, CancellationToken cancellationToken)
     {
-        var sight = HostSight.Absent;
+        HostView sight = HostSight.Absent;
         await Deadline.HoldAsync(
             async token => sight = await edges.HostSide(device).ObserveAsync(device, token),
             edges.Deadlines.Observe, $"looking for {device.Id} on the host", edges.Clock, cancellationToken);
         return sight;
     }
 
-    private async Task<ImmutableHashSet<DeviceId>> HeldByAsync(MachineId machine, CancellationToken cancellationToken)
+    private async Task<ImmutableDictionary<DeviceId, Holding>> HeldByAsync(MachineId machine, CancellationToken cancellationToken)
     {
-        var held = ImmutableHashSet<DeviceId>.Empty;
+        var held = ImmutableDictionary<DeviceId, Holding>.Empty;
         await Deadline.HoldAsync(
             async token => held = await edges.Machines[machine].ObserveAsync(token),
             edges.Deadlines.Observe, $"looking into {machine}", edges.Clock, cancellationToken);

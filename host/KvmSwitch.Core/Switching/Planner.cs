@@ -3,12 +3,18 @@ using System.Collections.Immutable;
 namespace KvmSwitch.Core;
 
 /// <summary>Where one device was seen.</summary>
-/// <param name="Machines">Every machine whose QEMU holds it; more than one only after outside interference.</param>
+/// <param name="Machines">Every machine that holds it; more than one only after outside interference.</param>
 public sealed record Observation(HostSight Host, ImmutableHashSet<MachineId> Machines)
 {
+    /// <summary>Machines whose QEMU still lists it although it was unplugged.</summary>
+    public ImmutableHashSet<MachineId> Stale { get; init; } = [];
+
+    /// <summary>A machine holds it, but a part of it has (re)appeared on the host.</summary>
+    public bool IsPartial { get; init; }
+
     public bool IsAt(Owner owner) => owner.Machine is { } machine
-        ? Machines.Count == 1 && Machines.Contains(machine)
-        : Machines.IsEmpty && Host == HostSight.Served;
+        ? Machines.Count == 1 && Machines.Contains(machine) && !IsPartial
+        : Machines.IsEmpty && Stale.IsEmpty && Host == HostSight.Served;
 }
 
 /// <summary>One device, where it was seen, and who should have it.</summary>
@@ -24,6 +30,12 @@ public abstract record Step(Device Device)
     public sealed record Detach(Device Device, MachineId From) : Step(Device)
     {
         public override string Name => "detach";
+    }
+
+    /// <summary>QEMU does not let go: the host takes it away. Never planned; follows a detach that failed.</summary>
+    public sealed record Wrest(Device Device, MachineId From) : Step(Device)
+    {
+        public override string Name => "wrest";
     }
 
     /// <summary>The host's driver serves it again. Proven by sysfs.</summary>
@@ -52,13 +64,13 @@ public static class Planner
     /// The steps, in phases: first everything is detached, then brought home, then attached, then confirmed; within a phase in the
     /// order of <paramref name="moves"/>. Empty when all is as it should be.
     /// </summary>
-    /// <param name="confirms">Whether this machine's agent can confirm an arrival now.</param>
-    public static ImmutableArray<Step> Plan(IReadOnlyCollection<Move> moves, Func<MachineId, bool> confirms) =>
+    /// <param name="confirms">Whether this machine's agent can confirm the arrival of this device now.</param>
+    public static ImmutableArray<Step> Plan(IReadOnlyCollection<Move> moves, Func<Device, MachineId, bool> confirms) =>
     [
         .. moves.SelectMany(Detaches),
         .. moves.Where(NeedsRestore).Select(move => new Step.Restore(move.Device)),
         .. moves.Where(NeedsAttach).Select(move => new Step.Attach(move.Device, move.Desired.Machine!.Value)),
-        .. moves.Where(move => NeedsAttach(move) && confirms(move.Desired.Machine!.Value))
+        .. moves.Where(move => NeedsAttach(move) && confirms(move.Device, move.Desired.Machine!.Value))
             .Select(move => new Step.Confirm(move.Device, move.Desired.Machine!.Value)),
     ];
 
@@ -74,7 +86,7 @@ public static class Planner
         _ => [],
     };
 
-    private static IEnumerable<Step> Detaches(Move move) => move.Observed.Machines
+    private static IEnumerable<Step> Detaches(Move move) => move.Observed.Machines.Union(move.Observed.Stale)
         .Where(machine => move.Desired != machine)
         .OrderBy(machine => machine.Value, StringComparer.Ordinal)
         .Select(machine => new Step.Detach(move.Device, machine));
@@ -82,7 +94,7 @@ public static class Planner
     private static bool NeedsRestore(Move move) =>
         !IsThere(move) && (Detaches(move).Any() || (move.Observed.Machines.IsEmpty && move.Observed.Host == HostSight.Unserved));
 
-    private static bool NeedsAttach(Move move) => !move.Desired.IsHost && !IsThere(move);
+    private static bool NeedsAttach(Move move) => !move.Desired.IsHost && (!IsThere(move) || move.Observed.IsPartial);
 
     /// <summary>The machine that should have it has it, if perhaps not alone: it must not be pulled from there.</summary>
     private static bool IsThere(Move move) => move.Desired.Machine is { } machine && move.Observed.Machines.Contains(machine);

@@ -30,6 +30,12 @@ internal static class Rules
                 $"home with 'kvmswitch take {busy.Id}'");
         }
 
+        if (devices.FirstOrDefault(device => device.OverdueSteps > 0) is { } unsure)
+        {
+            throw Refuse($"an earlier step of {unsure.Id} was given up on and has not ended yet, so nobody knows what it will still do; " +
+                "try again in a moment");
+        }
+
         if (request.TimeLimit is null && !to.Lease.IsLive && devices.FirstOrDefault(NeedsAgent) is { } stranded)
         {
             throw Refuse($"no agent is live in {to.Id}, so {stranded.Id} could not come back by itself; for firmware and boot menus " +

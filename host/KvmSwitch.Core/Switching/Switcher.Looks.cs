@@ -8,13 +8,58 @@ public sealed partial class Switcher
     /// <summary>Takes note of where a device is.</summary>
     private void Saw(DeviceState device, Observation? observation, string? trouble, ImmutableHashSet<MachineId> asked)
     {
-        // It left the machine by other hands, is in two, or a crash cut its handoff short: it is nobody's but the host's.
-        if (device.Run is null && observation is not null && !device.Desired.Owner.IsHost && !observation.IsAt(device.Desired.Owner))
+        if (device.Run is null && observation is not null && device.Desired.Owner.Machine is { } owner && !observation.IsAt(owner))
         {
-            device.Want(Desired.Home, _edges.Clock);
+            if (IsUnplugged(observation)) device.IsAwaited = true;
+
+            // It left the machine by other hands, is in two, or a crash cut its handoff short: it is nobody's but the host's.
+            else if (!IsBack(device, observation, owner)) device.Want(Desired.Home, _edges.Clock);
         }
 
         device.Saw(observation, trouble, asked);
+    }
+
+    private static bool IsUnplugged(Observation observation) => observation is { Host: HostSight.Absent, Machines.IsEmpty: true };
+
+    /// <summary>It was unplugged while the machine owned it, is here again, and may go back there.</summary>
+    private bool IsBack(DeviceState device, Observation observation, MachineId owner) =>
+        (device.IsAwaited || observation.Stale.Contains(owner) || (observation.IsPartial && observation.Machines.Contains(owner)))
+        && observation.Machines.All(machine => machine == owner)
+        && _machines[owner] is { Running: true } machine && (machine.Lease.IsLive || device.Desired.Limit is not null);
+
+    /// <summary>Gives a device that is here again back to the machine that owned it.</summary>
+    private void GiveBack(DeviceState device)
+    {
+        var (owner, limit) = (device.Desired.Owner, device.Desired.Limit);
+        var request = new HandoffRequest([device.Id], owner, Gesture.Replug) { TimeLimit = limit?.Remaining(_edges.Clock.GetUtcNow()) };
+        Give([device], _machines[owner.Machine!.Value], request, answer: null);
+    }
+
+    private void OnPluggedIn(DeviceState device)
+    {
+        var now = _edges.Clock.GetTimestamp();
+        var again = device.PluggedIn is { } before && _edges.Clock.GetElapsedTime(before, now) <= Order.RescueWithin;
+        device.PluggedIn = now;
+        if (again && !device.Desired.Owner.IsHost)
+        {
+            device.PluggedIn = null;
+            BringHome([device], Gesture.Rescue);
+        }
+
+        Look();
+    }
+
+    /// <summary>A step runs on after it was given up on: until it ends, the device goes nowhere; then its effect, if any, wants a look.</summary>
+    private void OnOverdue(DeviceId id, Task step)
+    {
+        Post(() => _devices[id].OverdueSteps++);
+        _ = step.ContinueWith(
+            _ => Post(() =>
+            {
+                _devices[id].OverdueSteps--;
+                Look();
+            }),
+            CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
 
     private void Look()
@@ -46,6 +91,7 @@ public sealed partial class Switcher
             Saw(device, observation, trouble, asked[device.Id]);
             if (!device.IsAstray) device.RetryNever();
             else if (device.Desired.Owner.IsHost) astray.Add(device);
+            else if (observation is not null && trouble is null && device.Run is null) GiveBack(device);
             else device.RetryLater(_edges.Clock, FirstRetry, LongestRetry);
         }
 

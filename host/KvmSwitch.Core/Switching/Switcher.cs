@@ -5,7 +5,11 @@ using System.Threading.Channels;
 namespace KvmSwitch.Core;
 
 /// <summary>What is switched.</summary>
-public sealed record SwitchSetup(ImmutableArray<Device> Devices, ImmutableArray<MachineId> Machines, LeaseTimes Lease);
+public sealed record SwitchSetup(ImmutableArray<Device> Devices, ImmutableArray<MachineId> Machines, LeaseTimes Lease)
+{
+    /// <summary>Plugging a device in twice within this time brings it home; zero: it doesn't.</summary>
+    public TimeSpan RescueWithin { get; init; } = TimeSpan.FromSeconds(3);
+}
 
 /// <summary>
 /// Owns the switching state. One loop writes it; everybody else sends it messages and reads snapshots. What a message starts
@@ -116,6 +120,12 @@ public sealed partial class Switcher : IAsyncDisposable
     /// <summary>Something may have changed outside: look again.</summary>
     public void LookAgain() => Post(Look);
 
+    /// <summary>The device was plugged in. Twice in quick succession means: bring it home.</summary>
+    public void PluggedIn(DeviceId device) => Post(() =>
+    {
+        if (_devices.TryGetValue(device, out var known)) OnPluggedIn(known);
+    });
+
     /// <summary>Faults when the loop met a defect of its own: then only starting anew (which reconciles) helps.</summary>
     public Task Ended => _loop;
 
@@ -196,7 +206,7 @@ public sealed partial class Switcher : IAsyncDisposable
     }
 
     private void Give(
-        ImmutableArray<DeviceState> devices, MachineState to, HandoffRequest request, TaskCompletionSource<Handoff> answer)
+        ImmutableArray<DeviceState> devices, MachineState to, HandoffRequest request, TaskCompletionSource<Handoff>? answer)
     {
         var before = devices.ToImmutableDictionary(device => device.Id, device => device.Desired);
         var limit = request.TimeLimit is { } time ? new TimeLimit(time, _edges.Clock.GetUtcNow() + time) : null;
@@ -205,11 +215,10 @@ public sealed partial class Switcher : IAsyncDisposable
 
         // Decided once, on the loop: a run must not read the loop's state.
         var live = _machines.Values.Where(machine => machine.Lease.IsLive).Select(machine => machine.Id).ToImmutableHashSet();
+        var order = new GiveOrder([.. devices.Select(device => device.Device)], to.Id, live, request.Force);
         Start(
             devices, request, answer,
-            (run, cancelled) => run.GiveAsync(
-                [.. devices.Select(device => device.Device)], to.Id, live.Contains, live.Contains,
-                _writer.SaveAsync, cancelled),
+            (run, cancelled) => run.GiveAsync(order, _writer.SaveAsync, cancelled),
             result =>
             {
                 foreach (var device in devices.Where(device => device.Desired.Owner == to.Id))
@@ -255,7 +264,7 @@ public sealed partial class Switcher : IAsyncDisposable
         foreach (var device in devices) (device.Run, device.Handoffs) = (running, device.Handoffs + 1);
         _ = Task.Run(async () =>
         {
-            var result = await FinishAsync(devices, act(new(running.Id, _edges, suspects, LookAgain), running.Cancelled));
+            var result = await FinishAsync(devices, act(new(running.Id, _edges, suspects, OnOverdue), running.Cancelled));
 
             // A device that came home because its machine died needed no step of ours, but has moved.
             var moved = !others && from.Any(owner => owner != request.To);

@@ -40,6 +40,15 @@ internal sealed class DeviceState(Device device)
     /// <summary>Something may have changed since that look began.</summary>
     public bool Stale { get; set; }
 
+    /// <summary>Steps of its handoffs that were given up on and run on nevertheless.</summary>
+    public int OverdueSteps { get; set; }
+
+    /// <summary>It was unplugged while a machine owned it, and goes back there when it is plugged in again.</summary>
+    public bool IsAwaited { get; set; }
+
+    /// <summary>Monotonic timestamp at which it was plugged in last.</summary>
+    public long? PluggedIn { get; set; }
+
     /// <summary>Monotonic timestamp at which its time limit is over.</summary>
     public long? Expiry { get; private set; }
 
@@ -50,6 +59,7 @@ internal sealed class DeviceState(Device device)
     {
         if (desired.Owner.Machine is { } machine) Suspects = Suspects.Add(machine);
         Desired = desired;
+        IsAwaited = false;
         Expiry = desired.Limit is { } limit ? After(clock, limit.Remaining(clock.GetUtcNow())) : null;
     }
 
@@ -59,9 +69,10 @@ internal sealed class DeviceState(Device device)
     /// <param name="asked">The machines that answered for it.</param>
     public void Saw(Observation? observation, string? trouble, ImmutableHashSet<MachineId> asked)
     {
-        if (observation is not null) (Placement, Suspects) = (Placement.Of(observation), Suspects.Except(asked).Union(observation.Machines));
+        if (observation is not null) (Placement, Suspects) = (Placement.Of(observation), Suspects.Except(asked).Union(observation.Machines).Union(observation.Stale));
         var settled = Placement.IsAt(Desired.Owner) || Placement.Where == Whereabouts.Absent;
-        IsAstray = !settled || trouble is not null || observation is { Machines.Count: > 1 };
+        var leftover = Desired.Owner.IsHost && observation is { Stale.IsEmpty: false };
+        IsAstray = !settled || leftover || trouble is not null || observation is { Machines.Count: > 1 };
 
         // What was wrong stays told until it is right.
         Trouble = trouble ?? (IsAstray ? Trouble : null);

@@ -49,6 +49,14 @@ public readonly record struct UsbPort
         return true;
     }
 
+    /// <summary>It is that port, or one of a hub that is plugged in there, however deep.</summary>
+    public bool IsAtOrBelow(UsbPort port) => Value == port.Value || Value.StartsWith(port.Value + ".", StringComparison.Ordinal);
+
+    /// <summary>The number of its port on the hub at <paramref name="port"/>; 0 for that port itself.</summary>
+    public int BranchBelow(UsbPort port) => Value == port.Value
+        ? 0
+        : int.Parse(Value[(port.Value.Length + 1)..].Split('.')[0], CultureInfo.InvariantCulture);
+
     public override string ToString() => Value;
 
     private static bool IsNumber(string text) => text is { Length: 1 or 2 or 3 } && text[0] != '0' && text.All(char.IsAsciiDigit);

@@ -15,6 +15,12 @@ public abstract record MachineOptions(MachineId Id)
 
     /// <summary>QEMU's name for the bus that a guest port is on: the value of <c>bus=</c> in device_add, beside <c>port=</c>.</summary>
     public abstract string BusOf(GuestPort port);
+
+    /// <summary>QEMU's names of the root ports that take PCI devices.</summary>
+    public abstract ImmutableArray<string> RootPortBuses { get; }
+
+    /// <summary>QEMU's name of the SCSI bus that takes optical drives; null when it has none.</summary>
+    public abstract string? ScsiBus { get; }
 }
 
 /// <summary>Emulated USB: every controller has the same number of ports, for USB 2 and USB 3 alike.</summary>
@@ -37,6 +43,14 @@ public sealed record ExternalMachine(MachineId Id, string QmpSocket, ImmutableAr
     public override UsbTopology Usb => new(UsbBuses.Length, UsbPorts);
 
     public override string BusOf(GuestPort port) => UsbBuses[port.Controller];
+
+    public ImmutableArray<string> RootPorts { get; init; } = [];
+
+    public override ImmutableArray<string> RootPortBuses => RootPorts;
+
+    public string? Scsi { get; init; }
+
+    public override string? ScsiBus => Scsi;
 }
 
 /// <summary>A machine that the daemon starts, stops and adopts. The defaults are those of the configuration.</summary>
@@ -81,6 +95,12 @@ public sealed record ManagedMachine(MachineId Id) : MachineOptions(Id)
     public override UsbTopology Usb => UsbOptions;
 
     public override string BusOf(GuestPort port) => $"{UsbControllerId(port.Controller)}.0";
+
+    public override ImmutableArray<string> RootPortBuses => [.. Enumerable.Range(0, RootPorts).Select(RootPortId)];
+
+    public override string ScsiBus => $"{ScsiControllerId}.0";
+
+    internal const string ScsiControllerId = "kvmswitch-scsi";
 
     internal static string UsbControllerId(int controller) => $"kvmswitch-usb{controller}";
 

@@ -39,6 +39,7 @@ internal sealed partial class MachineRuntime(
     private readonly SemaphoreSlim _connecting = new(1);
     private volatile QmpClient? _client;
     private volatile ProcessHandle? _process;
+    private volatile Recipient? _recipient;
     private MachineStatus _status = MachineStatus.Off;
     private Task _watch = Task.CompletedTask;
 
@@ -143,8 +144,25 @@ internal sealed partial class MachineRuntime(
         if (before != after) listener.StatusChanged(Id);
     }
 
-    public async Task<ImmutableHashSet<DeviceId>> ObserveAsync(CancellationToken cancellationToken) =>
-        await WhileItRunsAsync(client => QemuDevices.ListAsync(client, cancellationToken), $"looking into {Id}") ?? [];
+    public async Task<ImmutableDictionary<DeviceId, Holding>> ObserveAsync(CancellationToken cancellationToken) =>
+        await WhileItRunsAsync(client => QemuDevices.ListAsync(client, cancellationToken), $"looking into {Id}")
+        ?? ImmutableDictionary<DeviceId, Holding>.Empty;
+
+    public async Task<Recipient> IdentifyAsync(CancellationToken cancellationToken)
+    {
+        var (client, pid) = (Client, Status.Pid);
+        if (_recipient is { } known && known.ProcessId == pid) return known;
+        try
+        {
+            var memory = await client.QueryBaseMemoryAsync(cancellationToken);
+            var owner = ProcessOwner.Of(pid) ?? throw new SwitchException(Failure.Failed, $"QEMU of {Id} has just ended");
+            return _recipient = new(Id, pid, owner.UserId, owner.GroupId, memory);
+        }
+        catch (QmpException failure)
+        {
+            throw Explain(failure, $"asking QEMU of {Id} for its memory");
+        }
+    }
 
     public async Task AttachAsync(Attachment attachment, CancellationToken cancellationToken)
     {
@@ -152,11 +170,21 @@ internal sealed partial class MachineRuntime(
         try
         {
             var client = Client;
-            await QemuDevices.RemoveAsync(client, device.Id, cancellationToken);
+            foreach (var part in attachment.Parts)
+            {
+                if (part.Driver == QemuInput.Driver)
+                {
+                    await QemuInput.EnsureAsync(client, device.Id, part, cancellationToken);
+                    continue;
+                }
 
-            // What the agent still reports at this port is the past, and must not confirm the arrival.
-            links.Forget(Id, device, attachment.Identity, controllerAddress(device.Port));
-            await QemuDevices.AddAsync(client, attachment, options.BusOf(device.Port), cancellationToken);
+                await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline(device), cancellationToken);
+                var place = GuestSeat.Of(options, device, part.Slot);
+
+                // What the agent still reports at this port is the past, and must not confirm the arrival.
+                links.Forget(Id, device, part.Identity, controllerAddress(device.Port));
+                await QemuDevices.AddAsync(client, device.Id, part, place.Properties(), cancellationToken);
+            }
         }
         catch (QmpException failure)
         {
@@ -164,16 +192,22 @@ internal sealed partial class MachineRuntime(
         }
     }
 
-    public Task ConfirmAsync(Device device, GuestIdentity identity, CancellationToken cancellationToken) =>
-        links.ConfirmAsync(Id, device, identity, controllerAddress(device.Port), cancellationToken);
+    public bool CanConfirm(Device device) => device.Route.IsHeldByQemu;
+
+    public Task ConfirmAsync(Device device, ImmutableDictionary<int, GuestIdentity> identities, CancellationToken cancellationToken) =>
+        Task.WhenAll(identities.Select(part =>
+            links.ConfirmAsync(Id, device, part.Value, controllerAddress(device.Port), cancellationToken)));
 
     public Task DetachAsync(Device device, CancellationToken cancellationToken) => WhileItRunsAsync(
         async client =>
         {
-            await QemuDevices.RemoveAsync(client, device.Id, cancellationToken);
+            await QemuDevices.RemoveAsync(client, device.Id, RemovalDeadline(device), cancellationToken);
             return device;
         },
         $"detaching {device.Id} from {Id}");
+
+    /// <summary>A guest that unplugs natively (pciehp) takes 6 s.</summary>
+    private static TimeSpan RemovalDeadline(Device device) => TimeSpan.FromSeconds(device.Route is DeviceRoute.Controller ? 9 : 4.5);
 
     public async ValueTask DisposeAsync()
     {

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using KvmSwitch.Core;
@@ -11,26 +12,70 @@ internal static class QemuDevices
 {
     private const string Prefix = "kvmswitch-device-";
 
-    public static string QemuId(DeviceId device) => Prefix + device.Value;
+    /// <summary>QEMU's id of a part of a device: the first has the device's name, further ones its slot behind a dot.</summary>
+    public static string QemuId(DeviceId device, int slot = 0) => slot == 0 ? Prefix + device.Value : $"{Prefix}{device.Value}.{slot}";
 
-    /// <summary>Those of ours that are really attached: a device that was unplugged on the host stays listed, with <c>attached</c> false.</summary>
-    public static async Task<ImmutableHashSet<DeviceId>> ListAsync(QmpClient client, CancellationToken cancellationToken)
+    /// <summary>Those of ours that QEMU lists.</summary>
+    public static async Task<ImmutableDictionary<DeviceId, Holding>> ListAsync(QmpClient client, CancellationToken cancellationToken)
     {
-        var attached = ImmutableHashSet.CreateBuilder<DeviceId>();
-        foreach (var id in await client.ListPeripheralsAsync(cancellationToken))
+        var held = ImmutableDictionary.CreateBuilder<DeviceId, Holding>();
+        foreach (var (device, _, type) in await OursAsync(client, cancellationToken))
         {
-            if (Named(id) is { } device && await IsAttachedAsync(client, id, cancellationToken)) attached.Add(device);
+            var stale = !await IsAttachedAsync(client, type, cancellationToken);
+            held[device] = new(IsStale: stale && (!held.TryGetValue(device, out var others) || others.IsStale));
         }
 
-        return attached.ToImmutable();
+        return held.ToImmutable();
+    }
+
+    /// <summary>Returns once QEMU says that the part is attached: for usb-host, success of device_add alone proves nothing.</summary>
+    /// <param name="place">The properties that say where in the guest it goes.</param>
+    public static async Task AddAsync(
+        QmpClient client, DeviceId device, AttachmentPart part, JsonObject place, CancellationToken cancellationToken)
+    {
+        var id = QemuId(device, part.Slot);
+        foreach (var (name, value) in part.Properties) place[name] = value;
+        if (part.Descriptor is null) await client.DeviceAddAsync(part.Driver, id, place, cancellationToken);
+        else await AddByDescriptorAsync(client, part, id, place, cancellationToken);
+        if (!await IsAttachedAsync(client, new(id, $"child<{part.Driver}>"), cancellationToken))
+            throw new SwitchException(Failure.Failed, $"QEMU took {device} but could not open it; is another program using it?");
+    }
+
+    /// <summary>Removes all parts, side by side: each waits for the guest.</summary>
+    public static async Task RemoveAsync(QmpClient client, DeviceId device, TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        var ours = await OursAsync(client, cancellationToken);
+        await Task.WhenAll(ours.Where(part => part.Device == device)
+            .Select(part => client.DeviceDelAndWaitAsync(part.Object.Name, deadline, cancellationToken)));
+    }
+
+    /// <summary>Removes one part, if it is there.</summary>
+    public static async Task RemovePartAsync(QmpClient client, DeviceId device, int slot, TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        var id = QemuId(device, slot);
+        if ((await client.ListPeripheralsAsync(cancellationToken)).Contains(id, StringComparer.Ordinal))
+            await client.DeviceDelAndWaitAsync(id, deadline, cancellationToken);
+    }
+
+    private static async Task<IEnumerable<(DeviceId Device, int Slot, QmpProperty Object)>> OursAsync(
+        QmpClient client, CancellationToken cancellationToken)
+    {
+        var listed = await client.QomListAsync("/machine/peripheral", cancellationToken);
+        return listed.Select(item => Named(item.Name) is var (device, slot) ? (device, slot, item) : default).Where(ours => ours.item is not null);
     }
 
     /// <summary>Null for an id that we never gave, whoever did.</summary>
-    private static DeviceId? Named(string id)
+    private static (DeviceId Device, int Slot)? Named(string id)
     {
+        if (!id.StartsWith(Prefix, StringComparison.Ordinal) || id[Prefix.Length..].Split('.') is not [var name, .. var rest]) return null;
         try
         {
-            return id.StartsWith(Prefix, StringComparison.Ordinal) ? DeviceId.Parse(id[Prefix.Length..]) : null;
+            return rest switch
+            {
+                [] => (DeviceId.Parse(name), 0),
+                [var number] when byte.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var slot) => (DeviceId.Parse(name), slot),
+                _ => null,
+            };
         }
         catch (FormatException)
         {
@@ -38,45 +83,16 @@ internal static class QemuDevices
         }
     }
 
-    /// <summary>Returns once QEMU says that the device is attached: for usb-host, success of device_add alone proves nothing.</summary>
-    /// <param name="bus">QEMU's name of the guest's USB bus.</param>
-    public static async Task AddAsync(QmpClient client, Attachment attachment, string bus, CancellationToken cancellationToken)
-    {
-        var (device, id) = (attachment.Device, QemuId(attachment.Device.Id));
-        var properties = new JsonObject { ["bus"] = bus, ["port"] = $"{device.Port.Port}" };
-        foreach (var (name, value) in attachment.Properties) properties[name] = value;
-        if (attachment.Descriptor is null)
-        {
-            await client.DeviceAddAsync(attachment.Driver, id, properties, cancellationToken);
-        }
-        else
-        {
-            await AddByDescriptorAsync(client, attachment, id, properties, cancellationToken);
-        }
-
-        if (!await IsAttachedAsync(client, id, cancellationToken))
-        {
-            throw new SwitchException(Failure.Failed, $"QEMU took {device.Id} but could not open it; is another program using it?");
-        }
-    }
-
-    public static async Task RemoveAsync(QmpClient client, DeviceId device, CancellationToken cancellationToken)
-    {
-        var id = QemuId(device);
-        if (!(await client.ListPeripheralsAsync(cancellationToken)).Contains(id, StringComparer.Ordinal)) return;
-        await client.DeviceDelAndWaitAsync(id, cancellationToken: cancellationToken);
-    }
-
     private static async Task AddByDescriptorAsync(
-        QmpClient client, Attachment attachment, string id, JsonObject properties, CancellationToken cancellationToken)
+        QmpClient client, AttachmentPart part, string id, JsonObject properties, CancellationToken cancellationToken)
     {
-        var set = await client.AddFdAsync(attachment.Descriptor!, cancellationToken: cancellationToken);
+        var set = await client.AddFdAsync(part.Descriptor!, cancellationToken: cancellationToken);
         try
         {
             // Ours closes first: left open, it would keep the host's driver off the device after QEMU's death.
-            attachment.Dispose();
+            part.Dispose();
             properties["hostdevice"] = set.Path;
-            await client.DeviceAddAsync(attachment.Driver, id, properties, cancellationToken);
+            await client.DeviceAddAsync(part.Driver, id, properties, cancellationToken);
         }
         finally
         {
@@ -85,11 +101,13 @@ internal static class QemuDevices
         }
     }
 
-    private static async Task<bool> IsAttachedAsync(QmpClient client, string id, CancellationToken cancellationToken)
+    /// <summary>A USB device that was unplugged on the host stays listed, with <c>attached</c> false. Others are there or not.</summary>
+    private static async Task<bool> IsAttachedAsync(QmpClient client, QmpProperty item, CancellationToken cancellationToken)
     {
+        if (!item.Type.StartsWith("child<usb-", StringComparison.Ordinal)) return true;
         try
         {
-            var attached = await client.QomGetAsync($"/machine/peripheral/{id}", "attached", cancellationToken);
+            var attached = await client.QomGetAsync($"/machine/peripheral/{item.Name}", "attached", cancellationToken);
             return attached.ValueKind == JsonValueKind.True;
         }
         catch (QmpCommandException gone) when (gone.ErrorClass == QmpErrorClass.DeviceNotFound)

@@ -14,28 +14,80 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, TimePro
     private const int OpenAttempts = 5;
     private readonly UsbInventory _inventory = new(paths);
     private readonly string _probe = Path.Combine(paths.Sys, "bus/usb/drivers_probe");
+    private readonly string _release = Path.Combine(paths.Sys, "bus/usb/drivers/usbfs/unbind");
 
     /// <summary>Where several devices fit the match, the worst sight of them: which one is meant is asked only for handing over.</summary>
-    public Task<HostSight> ObserveAsync(Device device, CancellationToken cancellationToken) => LookAsync(() => Sight(Matching(device)), cancellationToken);
+    public Task<HostView> ObserveAsync(Device device, CancellationToken cancellationToken) => LookAsync(() => View(Matching(device)), cancellationToken);
 
-    /// <summary>Opens the device's node. No driver is taken from it yet: QEMU does that.</summary>
-    /// <exception cref="SwitchException">Refused: it isn't there, is ambiguous, is a hub, or may not be opened. Failed: its node can't be opened.</exception>
-    public async Task<Attachment> PrepareAsync(Device device, CancellationToken cancellationToken)
+    /// <summary>Opens the nodes of what isn't with a guest already. No driver is taken from them yet: QEMU does that.</summary>
+    /// <exception cref="SwitchException">
+    /// Refused: it isn't there, is ambiguous, is a hub, or may not be opened. Failed: its node can't be opened.
+    /// </exception>
+    public async Task<Attachment> PrepareAsync(Device device, Recipient to, bool force, CancellationToken cancellationToken)
+    {
+        var match = MatchOf(device);
+        var found = await LookAsync(() => Free(match, device), cancellationToken);
+        var parts = ImmutableArray.CreateBuilder<AttachmentPart>();
+        try
+        {
+            foreach (var (slot, part) in found) parts.Add(await OpenAsync(device, slot, part.Port, cancellationToken));
+            return new(device, parts.ToImmutable());
+        }
+        catch
+        {
+            foreach (var part in parts) part.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What can be opened, and its slot. Of everything behind a hub, what a guest has already stays there.</summary>
+    private ImmutableArray<(int Slot, UsbDevice Part)> Free(UsbMatch match, Device device)
+    {
+        var first = _inventory.Find(match, device.Id.Value);
+        return match is UsbMatch.Below below
+            ? [.. Slots(below, _inventory.Matching(match)).Where(pair => !pair.Part.Interfaces.Any(i => i.IsHeldByProgram))]
+            : [(0, first)];
+    }
+
+    /// <summary>The same part has the same slot each time: the port of the hub it is behind. Whatever shares that takes the next free one.</summary>
+    private static IEnumerable<(int Slot, UsbDevice Part)> Slots(UsbMatch.Below below, ImmutableArray<UsbDevice> found)
+    {
+        var taken = new SortedDictionary<int, UsbDevice>();
+        foreach (var part in found.OrderBy(part => part.Port.Value.Length).ThenBy(part => part.Port.Value, StringComparer.Ordinal))
+        {
+            var slot = part.Port.BranchBelow(below.Port);
+            while (taken.ContainsKey(slot)) slot++;
+            taken.Add(slot, part);
+        }
+
+        return taken.Select(pair => (pair.Key, pair.Value));
+    }
+
+    private async Task<AttachmentPart> OpenAsync(Device device, int slot, UsbPort port, CancellationToken cancellationToken)
     {
         using var listener = events.Listen();
         for (var attempt = 1; ; attempt++)
         {
-            var (found, node) = await LookAsync(() => TryOpen(device), cancellationToken);
+            var (found, node) = await LookAsync(() => TryOpen(device, port), cancellationToken);
             if (node is not null)
             {
                 var identity = new GuestIdentity(found.Id, found.Serial.Length > 0 ? found.Serial : null);
-                return new(device, "usb-host", ImmutableDictionary<string, string>.Empty, node, identity);
+                return new(slot, "usb-host", ImmutableDictionary<string, string>.Empty, node, identity);
             }
 
             if (attempt == OpenAttempts) throw new SwitchException(Failure.Failed, $"{device.Id} keeps reconnecting at {found}: check its cable");
             await listener.WaitAsync(IsUsb, Recheck, clock, cancellationToken);
         }
     }
+
+    /// <summary>Takes the interfaces from the program that has them, which needs no word of QEMU's.</summary>
+    public Task<bool> WrestAsync(Device device, CancellationToken cancellationToken) => LookAsync(
+        () =>
+        {
+            foreach (var held in Matching(device).SelectMany(d => d.Interfaces).Where(i => i.IsHeldByProgram)) Write(device, _release, held.Name);
+            return !Matching(device).SelectMany(d => d.Interfaces).Any(i => i.IsHeldByProgram);
+        },
+        cancellationToken);
 
     /// <inheritdoc/>
     /// <exception cref="SwitchException">Failed: no permission to have drivers bound.</exception>
@@ -52,6 +104,9 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, TimePro
 
     private static bool IsUsb(Uevent uevent) => uevent.Subsystem == "usb";
 
+    private static HostView View(ImmutableArray<UsbDevice> devices) =>
+        new(Sight(devices), IsPartial: devices.Any(d => d.Sight == HostSight.Served) && devices.Any(d => d.Interfaces.Any(i => i.IsHeldByProgram)));
+
     private static HostSight Sight(ImmutableArray<UsbDevice> devices) => devices.IsEmpty ? HostSight.Absent
         : devices.All(d => d.Sight == HostSight.Served) ? HostSight.Served
         : HostSight.Unserved;
@@ -67,9 +122,9 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, TimePro
     private ImmutableArray<UsbDevice> Matching(Device device) => _inventory.Matching(MatchOf(device));
 
     /// <summary>The descriptor is null when the device got another address meanwhile.</summary>
-    private (UsbDevice Found, SafeFileHandle? Node) TryOpen(Device device)
+    private (UsbDevice Found, SafeFileHandle? Node) TryOpen(Device device, UsbPort port)
     {
-        var found = _inventory.Find(MatchOf(device), device.Id.Value);
+        var found = _inventory.At(port) ?? throw new SwitchException(Failure.Refused, $"{device.Id} was unplugged from port {port} just now");
         var path = Path.Combine(paths.Dev, found.Node);
         var node = Libc.Open(path, Libc.O_RDWR | Libc.O_CLOEXEC, 0);
         if (node.IsInvalid)
@@ -95,18 +150,19 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, TimePro
     private ImmutableArray<UsbDevice> Mend(Device device)
     {
         var driverless = Matching(device).SelectMany(d => d.Interfaces).Where(i => i.Driver is null).ToArray();
-        foreach (var orphan in driverless) Probe(device, orphan.Name);
+        foreach (var orphan in driverless) Write(device, _probe, orphan.Name);
         return Matching(device);
     }
 
-    private void Probe(Device device, string interfaceName)
+    /// <summary>Tells the kernel the name of an interface.</summary>
+    private static void Write(Device device, string attribute, string interfaceName)
     {
-        using var file = Libc.Open(_probe, Libc.O_WRONLY | Libc.O_CLOEXEC, 0);
+        using var file = Libc.Open(attribute, Libc.O_WRONLY | Libc.O_CLOEXEC, 0);
         var error = file.IsInvalid ? Marshal.GetLastPInvokeError() : 0;
         if (error is Libc.EACCES or Libc.EPERM or Libc.EROFS)
         {
             throw new SwitchException(
-                Failure.Failed, $"{device.Id} has no driver on the host and none can be bound: no permission to write {_probe}; run the daemon as root, or replug it");
+                Failure.Failed, $"{device.Id} has no driver on the host and none can be bound: no permission to write {attribute}; run the daemon as root, or replug it");
         }
 
         // An error means that the interface or its bus has gone, or that its driver refused it: what counts is what the next look finds.

@@ -35,6 +35,7 @@ public sealed class UsbInventory(KernelPaths paths)
         UsbMatch.ByPort byPort => At(byPort.Port) is { } device ? [device] : [],
         UsbMatch.BySerial bySerial => [.. All().Where(d => d.Serial == bySerial.Serial && (bySerial.Id is null || d.Id == bySerial.Id))],
         UsbMatch.ById byId => [.. All().Where(d => d.Id == byId.Id)],
+        UsbMatch.Below below => [.. All().Where(d => !d.IsHub && d.Port.IsAtOrBelow(below.Port))],
         _ => throw new ArgumentOutOfRangeException(nameof(match), match, "no such way to match"),
     };
 
@@ -46,10 +47,12 @@ public sealed class UsbInventory(KernelPaths paths)
         [] => throw Refusal(match switch
         {
             UsbMatch.ByPort byPort => $"{name} isn't plugged in: nothing at port {byPort.Port}",
+            UsbMatch.Below below => $"{name} isn't plugged in: nothing at port {below.Port} or behind a hub there",
             _ => $"{name} isn't plugged in: no device with {match}",
         }),
-        [{ IsHub: true } hub] => throw Refusal($"{name} is a hub, at {hub}, and hubs can't be handed over: name a device behind it"),
+        [{ IsHub: true } hub] => throw Refusal($"{name} is a hub, at {hub}, and hubs can't be handed over: name a device behind it, or all of them with below = \"{hub.Port}\""),
         [var device] => device,
+        var several when match is UsbMatch.Below => several[0],
         var several => throw Refusal($"{name} is ambiguous: {match} fits {string.Join(" and ", several)}; match it by its port"),
     };
 

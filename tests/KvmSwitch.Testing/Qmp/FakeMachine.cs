@@ -27,6 +27,7 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
             ["running"] = RunState == "running",
         }),
         "query-version" => FakeOutcome.Done(VersionOf(options.Version)),
+        "query-memory-size-summary" => FakeOutcome.Done(new JsonObject { ["base-memory"] = 1L << 30, ["plugged-memory"] = 0 }),
         "device_add" => Add(command.Arguments),
         "device_del" => Delete(command.Arguments),
         "qom-list" => FakeQom.List(command.Arguments, _devices),

@@ -71,8 +71,8 @@ public sealed class FakeWorld
     /// <summary>The machines that hold the device.</summary>
     public ImmutableHashSet<MachineId> HoldersOf(DeviceId id) => Locked(() => _devices[id].Holders.ToImmutableHashSet());
 
-    /// <summary>The device works on the host, and no machine holds it.</summary>
-    public bool IsHome(DeviceId id) => Locked(() => _devices[id].Holders.Count == 0 && _devices[id].Sight == HostSight.Served);
+    /// <summary>The device works on the host, and no machine holds it or lists what is left of it.</summary>
+    public bool IsHome(DeviceId id) => Locked(() => _devices[id].Holders.Count == 0 && _devices[id].Stale.Count == 0 && _devices[id].Sight == HostSight.Served);
 
     public bool IsRunning(MachineId id) => Locked(() => _running[id]);
 
@@ -82,10 +82,16 @@ public sealed class FakeWorld
     public void Unplug(DeviceId id) => Change(id, device =>
     {
         device.Plugged = device.Served = false;
+        device.Stale.UnionWith(device.Holders);
         device.Holders.Clear();
     });
 
-    public void Plug(DeviceId id) => Change(id, device => device.Plugged = device.Served = true);
+    /// <summary>The host's driver serves it at once. Nothing happens when it is plugged in already.</summary>
+    public void Plug(DeviceId id) => Change(id, device =>
+    {
+        if (device.Plugged) return;
+        device.Plugged = device.Served = true;
+    });
 
     /// <summary>No driver of the host serves it any longer.</summary>
     public void Unbind(DeviceId id) => Change(id, device => device.Served = false);
@@ -104,6 +110,7 @@ public sealed class FakeWorld
         foreach (var device in _devices.Values)
         {
             device.Holders.Remove(machine);
+            device.Stale.Remove(machine);
             Judge(device);
         }
     });
@@ -112,8 +119,9 @@ public sealed class FakeWorld
 
     internal HostSight Sight(DeviceId id) => Locked(() => _devices[id].Sight);
 
-    internal ImmutableHashSet<DeviceId> HeldBy(MachineId machine) => Locked(() => _devices.Values
-        .Where(device => device.Holders.Contains(machine)).Select(device => device.Device.Id).ToImmutableHashSet());
+    internal ImmutableDictionary<DeviceId, Holding> HeldBy(MachineId machine) => Locked(() => _devices.Values
+        .Where(device => device.Holders.Contains(machine) || device.Stale.Contains(machine))
+        .ToImmutableDictionary(device => device.Device.Id, device => new Holding(!device.Holders.Contains(machine))));
 
     internal Attachment Prepare(WorldProcess process, Device device) => Locked(() =>
     {
@@ -121,7 +129,8 @@ public sealed class FakeWorld
         if (!truth.Plugged) throw Fail($"{device.Id} is not plugged in");
         var descriptor = device.Route is DeviceRoute.Usb ? process.Open(device.Id) : null;
         if (descriptor is not null) truth.Open++;
-        return new Attachment(device, "usb-host", ImmutableDictionary<string, string>.Empty, descriptor, new(null, device.Id.Value));
+        return new Attachment(
+            device, [new(0, "usb-host", ImmutableDictionary<string, string>.Empty, descriptor, new(null, device.Id.Value))]);
     });
 
     internal void Restore(DeviceId id) => Change(id, device =>
@@ -136,7 +145,7 @@ public sealed class FakeWorld
     {
         var id = device.Device.Id;
         if (!_running[machine]) throw Fail($"{machine} does not answer: its QEMU has ended");
-        if (attachment.Descriptor is { IsClosed: true }) _violations.Add($"{id} was attached with a descriptor that was closed");
+        if (attachment.Parts.Any(part => part.Descriptor is { IsClosed: true })) _violations.Add($"{id} was attached with a descriptor that was closed");
         if (!device.Plugged) throw Fail($"{machine} refused {id}: no such device");
 
         // A late effect finds the world changed: QEMU can't claim what another holds.
@@ -146,11 +155,16 @@ public sealed class FakeWorld
             _violations.Add($"{id} was attached to {machine} before that was saved");
         device.Served = false;
         device.Holders.Add(machine);
+        device.Stale.Remove(machine);
         if (late) _lateAttaches++;
         if (device.Holders.Count > 1) _violations.Add($"{id} is in {string.Join(" and ", device.Holders)} at once");
     });
 
-    internal void Detach(DeviceId id, MachineId machine) => Change(id, device => device.Holders.Remove(machine));
+    internal void Detach(DeviceId id, MachineId machine) => Change(id, device =>
+    {
+        device.Holders.Remove(machine);
+        device.Stale.Remove(machine);
+    });
 
     internal void CheckSeen(DeviceId id, MachineId machine) => Locked(() =>
     {

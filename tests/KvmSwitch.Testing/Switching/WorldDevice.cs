@@ -15,6 +15,9 @@ internal sealed class WorldDevice(Device device)
 
     public HashSet<MachineId> Holders { get; } = [];
 
+    /// <summary>The machines whose QEMU still lists it although it was unplugged.</summary>
+    public HashSet<MachineId> Stale { get; } = [];
+
     /// <summary>The machines that held it at the last save: the way back to them needs no other.</summary>
     public HashSet<MachineId> HeldAtSave { get; set; } = [];
 

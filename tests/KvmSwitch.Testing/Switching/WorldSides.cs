@@ -5,10 +5,10 @@ namespace KvmSwitch.Testing.Switching;
 
 internal sealed class WorldHostSide(FakeWorld world, WorldProcess process) : IHostSide
 {
-    public Task<HostSight> ObserveAsync(Device device, CancellationToken cancellationToken) =>
-        process.CallAsync(WorldCall.ObserveHost, device.Id, null, _ => world.Sight(device.Id), cancellationToken);
+    public Task<HostView> ObserveAsync(Device device, CancellationToken cancellationToken) =>
+        process.CallAsync<HostView>(WorldCall.ObserveHost, device.Id, null, _ => world.Sight(device.Id), cancellationToken);
 
-    public Task<Attachment> PrepareAsync(Device device, CancellationToken cancellationToken) =>
+    public Task<Attachment> PrepareAsync(Device device, Recipient to, bool force, CancellationToken cancellationToken) =>
         process.CallAsync(WorldCall.Prepare, device.Id, null, _ => world.Prepare(process, device), cancellationToken);
 
     public Task RestoreAsync(Device device, CancellationToken cancellationToken) =>
@@ -25,13 +25,19 @@ internal sealed class WorldMachineSide(FakeWorld world, WorldProcess process, Ma
 {
     public MachineId Id => id;
 
-    public Task<ImmutableHashSet<DeviceId>> ObserveAsync(CancellationToken cancellationToken) =>
+    public Task<ImmutableDictionary<DeviceId, Holding>> ObserveAsync(CancellationToken cancellationToken) =>
         process.CallAsync(WorldCall.ObserveMachine, null, id, _ => world.HeldBy(id), cancellationToken);
 
     public Task AttachAsync(Attachment attachment, CancellationToken cancellationToken) => process.CallAsync(
         WorldCall.Attach, attachment.Device.Id, id, late => WorldHostSide.Done(() => world.Attach(attachment, id, late)), cancellationToken);
 
-    public Task ConfirmAsync(Device device, GuestIdentity identity, CancellationToken cancellationToken) => process.CallAsync(
+    public Task<Recipient> IdentifyAsync(CancellationToken cancellationToken) => world.IsRunning(id)
+        ? Task.FromResult(new Recipient(id, 1000, 1000, 1000, 1 << 30))
+        : Task.FromException<Recipient>(FakeWorld.Fail($"{id} is not running"));
+
+    public bool CanConfirm(Device device) => true;
+
+    public Task ConfirmAsync(Device device, ImmutableDictionary<int, GuestIdentity> identities, CancellationToken cancellationToken) => process.CallAsync(
         WorldCall.Confirm, device.Id, id, _ => WorldHostSide.Done(() => world.CheckSeen(device.Id, id)), cancellationToken);
 
     public Task DetachAsync(Device device, CancellationToken cancellationToken) => process.CallAsync(

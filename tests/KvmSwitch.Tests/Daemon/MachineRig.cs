@@ -58,10 +58,10 @@ internal sealed class MachineRig : IAsyncDisposable
     public static string IdOf(Device device) => QemuDevices.QemuId(device.Id);
 
     public static Attachment Emulated(Device device) => new(
-        device, "usb-kbd", ImmutableDictionary<string, string>.Empty.Add("serial", "A1"), null, new(null, "A1"));
+        device, [new(0, "usb-kbd", ImmutableDictionary<string, string>.Empty.Add("serial", "A1"), null, new(null, "A1"))]);
 
     public static Attachment ByDescriptor(Device device, SafeHandle descriptor) =>
-        new(device, "usb-host", ImmutableDictionary<string, string>.Empty, descriptor, new(null, null));
+        new(device, [new(0, "usb-host", ImmutableDictionary<string, string>.Empty, descriptor, new(null, null))]);
 
     public static JsonObject At(int port) => new() { ["bus"] = "xhci.0", ["port"] = $"{port}" };
 
@@ -72,7 +72,7 @@ internal sealed class MachineRig : IAsyncDisposable
     public Task DetachAsync(Device device) => Runtime.DetachAsync(device, CancellationToken.None).WaitAsync(Patience);
 
     public async Task<string[]> ObserveAsync() =>
-        [.. (await Runtime.ObserveAsync(CancellationToken.None).WaitAsync(Patience)).Select(id => id.Value).Order(StringComparer.Ordinal)];
+        [.. (await Runtime.ObserveAsync(CancellationToken.None).WaitAsync(Patience)).Where(held => !held.Value.IsStale).Select(held => held.Key.Value).Order(StringComparer.Ordinal)];
 
     /// <summary>Lets time pass in small steps until it ends; fails when it doesn't within a minute of that time.</summary>
     public async Task EndsInTimeAsync(Task task)

@@ -110,7 +110,8 @@ public sealed class MachineRuntimeTests
     public async Task What_QEMU_took_but_could_not_open_is_a_failure()
     {
         await using var rig = await MachineRig.ConnectedAsync();
-        var attachment = new Attachment(MachineRig.Keyboard, "usb-host", MachineRig.Emulated(MachineRig.Keyboard).Properties, null, new(null, null));
+        var attachment = new Attachment(
+            MachineRig.Keyboard, [new(0, "usb-host", MachineRig.Emulated(MachineRig.Keyboard).Parts[0].Properties, null, new(null, null))]);
 
         var failure = await Assert.ThrowsAsync<SwitchException>(() => rig.Runtime.AttachAsync(attachment, CancellationToken.None).WaitAsync(MachineRig.Patience));
         Assert.Contains("could not open it", failure.Message, StringComparison.Ordinal);

@@ -9,6 +9,7 @@ public sealed class UsbHostSideTests : IDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
     private static readonly Device Keyboard = Named("keyboard", new UsbMatch.ByPort(UsbPort.Parse("1-4")));
+    private static readonly Recipient Guest = new(MachineId.Parse("win"), 1000, 64055, 64055, 4L << 30);
     private readonly SysfsTree _tree = new();
 
     private UsbHostSide Side => new(_tree.Paths, _tree.Events, TimeProvider.System);
@@ -42,10 +43,10 @@ public sealed class UsbHostSideTests : IDisposable
         var device = Named("keyboard", new UsbMatch.ById(VidPid.Parse("046d:c31c")));
         _tree.Add("1-1", "046d:c31c");
         _tree.Add("1-2", "046d:c31c");
-        Assert.Equal(HostSight.Served, await Side.ObserveAsync(device, CancellationToken.None));
+        Assert.Equal(HostSight.Served, (await Side.ObserveAsync(device, CancellationToken.None)).Sight);
         _tree.Claim("1-2");
         _tree.Abandon("1-2");
-        Assert.Equal(HostSight.Unserved, await Side.ObserveAsync(device, CancellationToken.None));
+        Assert.Equal(HostSight.Unserved, (await Side.ObserveAsync(device, CancellationToken.None)).Sight);
 
         await Side.RestoreAsync(device, CancellationToken.None).WaitAsync(Deadline);
 
@@ -57,13 +58,13 @@ public sealed class UsbHostSideTests : IDisposable
     {
         _tree.Add("1-4", "046d:c31c", "K1");
 
-        using var attachment = await Side.PrepareAsync(Keyboard, CancellationToken.None);
+        using var attachment = await Side.PrepareAsync(Keyboard, Guest, force: false, CancellationToken.None);
 
-        Assert.Equal(("usb-host", new GuestIdentity(VidPid.Parse("046d:c31c"), "K1")), (attachment.Driver, attachment.Identity));
-        Assert.Empty(attachment.Properties);
-        var link = new FileInfo($"/proc/self/fd/{attachment.Descriptor!.DangerousGetHandle()}").LinkTarget;
+        Assert.Equal(("usb-host", new GuestIdentity(VidPid.Parse("046d:c31c"), "K1")), (attachment.Parts[0].Driver, attachment.Parts[0].Identity));
+        Assert.Empty(attachment.Parts[0].Properties);
+        var link = new FileInfo($"/proc/self/fd/{attachment.Parts[0].Descriptor!.DangerousGetHandle()}").LinkTarget;
         Assert.Equal(Path.Combine(_tree.Paths.Dev, "bus/usb/001/002"), link);
-        var flags = (await File.ReadAllLinesAsync($"/proc/self/fdinfo/{attachment.Descriptor.DangerousGetHandle()}")).Single(l => l.StartsWith("flags:", StringComparison.Ordinal));
+        var flags = (await File.ReadAllLinesAsync($"/proc/self/fdinfo/{attachment.Parts[0].Descriptor!.DangerousGetHandle()}")).Single(l => l.StartsWith("flags:", StringComparison.Ordinal));
         var value = Convert.ToInt32(flags.Split('\t')[1], 8);
         Assert.Equal(Libc.O_RDWR | Libc.O_CLOEXEC, value & (3 | Libc.O_CLOEXEC));
     }
@@ -73,9 +74,9 @@ public sealed class UsbHostSideTests : IDisposable
     {
         _tree.Add("1-4", "046d:c31c");
 
-        using var attachment = await Side.PrepareAsync(Keyboard, CancellationToken.None);
+        using var attachment = await Side.PrepareAsync(Keyboard, Guest, force: false, CancellationToken.None);
 
-        Assert.Null(attachment.Identity.Serial);
+        Assert.Null(attachment.Parts[0].Identity.Serial);
     }
 
     [Fact]
@@ -84,11 +85,11 @@ public sealed class UsbHostSideTests : IDisposable
         _tree.Add("1-4", "046d:c31c");
         _tree.SetAttribute("1-4", "devnum", "99");
 
-        var preparing = Side.PrepareAsync(Keyboard, CancellationToken.None);
+        var preparing = Side.PrepareAsync(Keyboard, Guest, force: false, CancellationToken.None);
         _tree.SetAttribute("1-4", "devnum", "2");
 
         using var attachment = await preparing.WaitAsync(Deadline);
-        Assert.False(attachment.Descriptor!.IsInvalid);
+        Assert.False(attachment.Parts[0].Descriptor!.IsInvalid);
     }
 
     [Fact]
@@ -97,7 +98,7 @@ public sealed class UsbHostSideTests : IDisposable
         _tree.Add("1-4", "046d:c31c");
         _tree.SetAttribute("1-4", "devnum", "99");
 
-        var error = await Assert.ThrowsAsync<SwitchException>(() => Side.PrepareAsync(Keyboard, CancellationToken.None).WaitAsync(Deadline));
+        var error = await Assert.ThrowsAsync<SwitchException>(() => Side.PrepareAsync(Keyboard, Guest, force: false, CancellationToken.None).WaitAsync(Deadline));
 
         Assert.Equal("keyboard keeps reconnecting at port 1-4 (046d:c31c): check its cable", error.Message);
     }
@@ -180,5 +181,5 @@ public sealed class UsbHostSideTests : IDisposable
 
     private static Device Named(string name, UsbMatch match) => new(DeviceId.Parse(name), DeviceClass.Hid, new DeviceRoute.Usb(match), new(0, 1));
 
-    private Task<HostSight> LookAsync() => Side.ObserveAsync(Keyboard, CancellationToken.None);
+    private async Task<HostSight> LookAsync() => (await Side.ObserveAsync(Keyboard, CancellationToken.None)).Sight;
 }

@@ -91,7 +91,7 @@ public sealed class UsbInventoryTests : IDisposable
         _tree.AddHub("1-4");
 
         Refused(
-            "keyboard is a hub, at port 1-4 (1d6b:0002 Hub), and hubs can't be handed over: name a device behind it",
+            "keyboard is a hub, at port 1-4 (1d6b:0002 Hub), and hubs can't be handed over: name a device behind it, or all of them with below = \"1-4\"",
             new UsbMatch.ByPort(UsbPort.Parse("1-4")));
     }
 

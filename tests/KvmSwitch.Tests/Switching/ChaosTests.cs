@@ -1,3 +1,4 @@
+using System.Globalization;
 using KvmSwitch.Core;
 using KvmSwitch.Testing.Switching;
 using Xunit;
@@ -27,6 +28,8 @@ public sealed class ChaosTests
         }
 
         rig.World.Faults.Stop();
+        foreach (var device in rig.Devices) rig.World.Plug(device.Id);
+        rig.Switcher.LookAgain();
         foreach (var machine in new[] { A, B }) Reboot(rig, machine);
         await rig.UntilAsync(() => rig.Devices.All(device => rig.See(device).Handoff is null), $"all rests (seed {seed})");
         await rig.PassAsync(45);
@@ -48,7 +51,9 @@ public sealed class ChaosTests
         Assert.All(asked.Where(task => task.IsFaulted), task => Assert.IsType<SwitchException>(task.Exception!.InnerException));
     }
 
-    public static TheoryData<int> Seeds() => [.. Enumerable.Range(1, 12)];
+    /// <summary>Twelve, or as many as KVMSWITCH_CHAOS_SEEDS says.</summary>
+    public static TheoryData<int> Seeds() =>
+        [.. Enumerable.Range(1, int.TryParse(Environment.GetEnvironmentVariable("KVMSWITCH_CHAOS_SEEDS"), CultureInfo.InvariantCulture, out var count) ? count : 12)];
 
     private static async Task TakeAllAsync(SwitchRig rig)
     {
@@ -75,7 +80,7 @@ public sealed class ChaosTests
     {
         var devices = random.GetItems(rig.Devices.AsSpan(), random.Next(1, 4)).Distinct().ToArray();
         var machine = random.Next(2) == 0 ? A : B;
-        switch (random.Next(14))
+        switch (random.Next(16))
         {
             case < 5:
                 asked.Add(rig.Give(machine, devices));
@@ -102,6 +107,18 @@ public sealed class ChaosTests
                 Reboot(rig, machine);
                 break;
             case 12:
+                rig.World.Unplug(devices[0].Id);
+                rig.Switcher.LookAgain();
+                break;
+            case 13:
+                foreach (var device in rig.Devices)
+                {
+                    rig.World.Plug(device.Id);
+                    rig.Switcher.PluggedIn(device.Id);
+                }
+
+                break;
+            case 14:
                 rig.Switcher.LookAgain();
                 break;
             default:

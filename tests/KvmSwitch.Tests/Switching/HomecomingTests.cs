@@ -222,22 +222,6 @@ public sealed class HomecomingTests
     }
 
     [Fact]
-    public async Task Unplugged_while_given_it_is_wanted_home_and_stays_there_when_it_comes_back()
-    {
-        await using var rig = await StartedAsync();
-        await rig.DriveAsync(rig.Give(A, Keyboard));
-        rig.World.Unplug(Keyboard.Id);
-        rig.Switcher.LookAgain();
-        await rig.UntilAsync(() => rig.See(Keyboard).Placement.Where == Whereabouts.Absent, "it is seen to be absent", 1);
-        rig.World.Plug(Keyboard.Id);
-        rig.Switcher.LookAgain();
-        await rig.UntilAsync(() => rig.See(Keyboard).Placement.Where == Whereabouts.Host, "it is seen to be home", 1);
-        await SettleAsync();
-        rig.AssertHome(Keyboard);
-        rig.AssertSound();
-    }
-
-    [Fact]
     public async Task What_is_stuck_is_tried_for_ever_and_does_not_flood_the_history()
     {
         await using var rig = await StartedAsync();

@@ -111,6 +111,24 @@ public sealed class LateEffectTests
         await rig.DriveAsync(give);
         await rig.PassAsync(5);
         Assert.Equal(Whereabouts.Absent, rig.See(Keyboard).Placement.Where);
-        Assert.Equal(Owner.Host, rig.See(Keyboard).Owner);
+        Assert.Equal((Owner)A, rig.See(Keyboard).Owner);
+    }
+
+    [Fact]
+    public async Task A_device_is_not_given_while_a_step_that_was_given_up_on_may_still_act()
+    {
+        await using var rig = await StartedAsync();
+        var release = new TaskCompletionSource();
+        rig.World.Faults.Next(WorldCall.Attach, new WorldFault.LateUntil(release.Task), Pad.Id);
+        await rig.RefusedAsync(rig.Give(A, Pad));
+        var refusal = await rig.RefusedAsync(rig.Give(B, Pad));
+        Assert.Equal(Failure.Refused, refusal.Failure);
+        Assert.Contains("has not ended yet", refusal.Message, StringComparison.Ordinal);
+        release.SetResult();
+        await rig.UntilAsync(() => rig.World.LateAttaches > 0, "the late attach has its effect");
+        await rig.UntilAsync(() => rig.World.IsHome(Pad.Id), "it is home", 10);
+        await rig.DriveAsync(rig.Give(B, Pad));
+        rig.AssertIn(B, Pad);
+        rig.AssertSound();
     }
 }

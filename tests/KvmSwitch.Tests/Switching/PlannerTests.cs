@@ -22,7 +22,7 @@ public sealed class PlannerTests
     public void Carrying_out_the_plan_leads_to_what_is_desired_and_never_pulls_a_device_from_where_it_may_stay() => GenMoves.Sample(moves =>
     {
         var model = moves.ToDictionary(move => move.Device.Id, move => new Place(move.Observed));
-        foreach (var step in Planner.Plan(moves, _ => true)) model[step.Device.Id].Do(step);
+        foreach (var step in Planner.Plan(moves, (_, _) => true)) model[step.Device.Id].Do(step);
         foreach (var move in moves)
         {
             var place = model[move.Device.Id];
@@ -36,20 +36,20 @@ public sealed class PlannerTests
     {
         var right = moves.All(move => move.Observed.IsAt(move.Desired) ||
             (move.Desired.IsHost && move.Observed is { Host: HostSight.Absent, Machines.IsEmpty: true }));
-        Assert.Equal(right, Planner.Plan(moves, _ => true).IsEmpty);
+        Assert.Equal(right, Planner.Plan(moves, (_, _) => true).IsEmpty);
     });
 
     [Fact]
     public void Detaching_comes_first_then_home_then_attaching_then_confirming() => GenMoves.Sample(moves =>
     {
-        var order = Planner.Plan(moves, _ => true).Select(step => Array.IndexOf(["detach", "home", "attach", "confirm"], step.Name)).ToArray();
+        var order = Planner.Plan(moves, (_, _) => true).Select(step => Array.IndexOf(["detach", "home", "attach", "confirm"], step.Name)).ToArray();
         Assert.Equal(order.Order(), order);
     });
 
     [Fact]
     public void Only_a_machine_that_can_is_asked_to_confirm() => Gen.Select(GenMoves, GenMachine).Sample((moves, able) =>
     {
-        var plan = Planner.Plan(moves, machine => machine == able);
+        var plan = Planner.Plan(moves, (_, machine) => machine == able);
         var arriving = plan.OfType<Step.Attach>().Where(step => step.To == able).Select(step => step.Device.Id);
         Assert.Equal(arriving, plan.OfType<Step.Confirm>().Select(step => step.Device.Id));
     });
@@ -60,7 +60,7 @@ public sealed class PlannerTests
         .Sample((from, to, length, lastHappened, returns) =>
         {
             var seen = from.Machine is { } source ? new Observation(HostSight.Unserved, [source]) : new(HostSight.Served, []);
-            var begun = Planner.Plan([new(Keyboard, seen, to)], _ => true).Take(length).ToArray();
+            var begun = Planner.Plan([new(Keyboard, seen, to)], (_, _) => true).Take(length).ToArray();
             var place = new Place(seen);
             foreach (var step in begun.SkipLast(lastHappened ? 0 : 1)) place.Do(step);
             foreach (var undo in begun.Reverse().SelectMany(step => Planner.Undo(step, _ => returns))) place.Do(undo);

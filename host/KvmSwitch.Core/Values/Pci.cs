@@ -1,4 +1,4 @@
-namespace KvmSwitch.Linux;
+namespace KvmSwitch.Core;
 
 /// <summary>A PCI function, written <c>0000:00:14.0</c> as the kernel names it in /sys/bus/pci/devices.</summary>
 public readonly record struct PciAddress

@@ -1,0 +1,31 @@
+using System.Text.Json.Nodes;
+using KvmSwitch.Core;
+using KvmSwitch.Qmp;
+
+namespace KvmSwitch.Daemon.Machines;
+
+/// <summary>
+/// The relay's clones in QEMU: objects of type input-linux (qapi/qom.json, InputLinuxProperties). They stay for as long as QEMU runs;
+/// who gets the keys is the relay's business.
+/// </summary>
+internal static class QemuInput
+{
+    public const string Driver = "input-linux";
+
+    /// <summary>Adds the object, unless one that reads the same node is there.</summary>
+    public static async Task EnsureAsync(QmpClient client, DeviceId device, AttachmentPart part, CancellationToken cancellationToken)
+    {
+        var id = QemuDevices.QemuId(device, part.Slot);
+        var objects = await client.QomListAsync("/objects", cancellationToken);
+        if (objects.Any(item => item.Name == id))
+        {
+            var node = await client.QomGetAsync($"/objects/{id}", "evdev", cancellationToken);
+            if (node.ValueKind == System.Text.Json.JsonValueKind.String && node.GetString() == part.Properties["evdev"]) return;
+            await client.ObjectDelAsync(id, cancellationToken);
+        }
+
+        var properties = new JsonObject();
+        foreach (var (name, value) in part.Properties) properties[name] = value is "true" or "false" ? value == "true" : value;
+        await client.ObjectAddAsync(Driver, id, properties, cancellationToken);
+    }
+}
