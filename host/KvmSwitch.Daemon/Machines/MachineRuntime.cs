@@ -155,7 +155,7 @@ internal sealed partial class MachineRuntime(
             await QemuDevices.RemoveAsync(client, device.Id, cancellationToken);
 
             // What the agent still reports at this port is the past, and must not confirm the arrival.
-            links.Forget(Id, device, attachment.Identity, controllerAddress(device.Port));
+            links.Forget(Id, attachment.Identity, PlaceOf(device));
             await QemuDevices.AddAsync(client, attachment, options.BusOf(device.Port), cancellationToken);
         }
         catch (QmpException failure)
@@ -165,7 +165,7 @@ internal sealed partial class MachineRuntime(
     }
 
     public Task ConfirmAsync(Device device, GuestIdentity identity, CancellationToken cancellationToken) =>
-        links.ConfirmAsync(Id, device, identity, controllerAddress(device.Port), cancellationToken);
+        links.ConfirmAsync(Id, device, identity, PlaceOf(device), cancellationToken);
 
     public Task DetachAsync(Device device, CancellationToken cancellationToken) => WhileItRunsAsync(
         async client =>
@@ -183,6 +183,8 @@ internal sealed partial class MachineRuntime(
         _process?.Dispose();
         _closing.Dispose();
     }
+
+    private GuestPlace PlaceOf(Device device) => GuestPlace.Usb(device.Port.Port, controllerAddress(device.Port));
 
     private static bool IsOfInterest(QmpEvent happened) => happened.Name
         is "RESET" or "SHUTDOWN" or "GUEST_PANICKED" or "STOP" or "RESUME" or "SUSPEND" or "WAKEUP" or "DEVICE_DELETED";
