@@ -3,7 +3,7 @@ using KvmSwitch.Agent.Hotkeys;
 
 namespace KvmSwitch.Agent;
 
-/// <summary>Tells which USB devices the guest has.</summary>
+/// <summary>Tells which devices the guest has: USB, PCI functions that may have been plugged in, optical drives.</summary>
 internal interface IDeviceWatcher
 {
     DeviceSnapshot Current { get; }

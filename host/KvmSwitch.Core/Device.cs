@@ -35,6 +35,9 @@ public abstract record DeviceRoute
     /// <summary>The word for this route in configuration, CLI and logs.</summary>
     public abstract string Word { get; }
 
+    /// <summary>How the device is recognized, for people.</summary>
+    public abstract string Detail { get; }
+
     /// <summary>QEMU has the device itself while its machine owns it. What the host merely relays comes home without asking QEMU.</summary>
     public virtual bool IsHeldByQemu => true;
 
@@ -42,12 +45,16 @@ public abstract record DeviceRoute
     public sealed record Usb(UsbMatch Match) : DeviceRoute
     {
         public override string Word => "usb";
+
+        public override string Detail => Match.ToString();
     }
 
     /// <summary>PCI functions of the host, handed over whole by vfio-pci: a USB controller with all that is plugged into it.</summary>
     public sealed record Controller(ImmutableArray<PciAddress> Functions) : DeviceRoute
     {
         public override string Word => "controller";
+
+        public override string Detail => string.Join(", ", Functions);
 
         public bool Equals(Controller? other) => other is not null && Functions.SequenceEqual(other.Functions);
 
@@ -59,6 +66,8 @@ public abstract record DeviceRoute
     {
         public override string Word => "input";
 
+        public override string Detail => Match.ToString();
+
         public override bool IsHeldByQemu => false;
     }
 
@@ -68,6 +77,8 @@ public abstract record DeviceRoute
     public sealed record Optical(string ById, MachineId? Auto) : DeviceRoute
     {
         public override string Word => "optical";
+
+        public override string Detail => ById;
     }
 
     /// <summary>A device that QEMU emulates and that lives nowhere else: it is home when no machine has it.</summary>
@@ -75,6 +86,8 @@ public abstract record DeviceRoute
     public sealed record Virtual(string Driver) : DeviceRoute
     {
         public override string Word => "virtual";
+
+        public override string Detail => Driver;
     }
 }
 
@@ -84,6 +97,9 @@ public abstract record UsbMatch
     private UsbMatch()
     {
     }
+
+    /// <summary>For people, as <c>port 1-4</c>.</summary>
+    public abstract override string ToString();
 
     public sealed record ByPort(UsbPort Port) : UsbMatch
     {
@@ -113,6 +129,9 @@ public abstract record InputMatch
     private InputMatch()
     {
     }
+
+    /// <summary>For people, as <c>port 1-4</c>.</summary>
+    public abstract override string ToString();
 
     /// <summary>Every input node of the USB device at this port.</summary>
     public sealed record ByPort(UsbPort Port) : InputMatch

@@ -58,7 +58,18 @@ public sealed record AttachmentPart(
 }
 
 /// <summary>How a guest's sighting is recognized as a part that was given: every value that is set must agree.</summary>
-public sealed record GuestIdentity(VidPid? Id, string? Serial);
+public sealed record GuestIdentity(VidPid? Id, string? Serial)
+{
+    public GuestBus Bus { get; init; } = GuestBus.Usb;
+}
+
+/// <summary>What a guest sees a device on.</summary>
+public enum GuestBus
+{
+    Usb,
+    Pci,
+    Scsi,
+}
 
 /// <summary>The host's side of a route. Touches the kernel, never QMP.</summary>
 public interface IHostSide

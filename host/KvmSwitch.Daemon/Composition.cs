@@ -128,13 +128,12 @@ internal sealed class Composition : IAsyncDisposable
             var files = MachinePaths.Below(paths.RuntimeMachines, paths.StateMachines, options.Id);
             if (options is ExternalMachine external)
             {
-                runtimes.Add(new(external, external.QmpSocket, _ => null, signals, links, clock, log));
+                runtimes.Add(new(external, external.QmpSocket, signals, links, clock, log));
                 continue;
             }
 
             var managed = (ManagedMachine)options;
-            var runtime = new MachineRuntime(
-                managed, MachinePaths.CheckSocket(files.QmpSocket), QemuArguments.ControllerAddress, signals, links, clock, log);
+            var runtime = new MachineRuntime(managed, MachinePaths.CheckSocket(files.QmpSocket), signals, links, clock, log);
             runtimes.Add(runtime);
             powers.Add(managed.Id, new(managed, files, configuration.Daemon, runtime, links, launcher, clock));
         }

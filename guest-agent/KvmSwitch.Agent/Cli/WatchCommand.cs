@@ -9,7 +9,7 @@ internal static class WatchCommand
 {
     public static Command Create()
     {
-        var command = new Command("watch", "Print USB devices and key presses as JSON lines, for demos and tests.");
+        var command = new Command("watch", "Print devices (USB, plugged-in PCI functions, optical drives) and key presses as JSON lines, for demos and tests.");
         command.SetAction((_, _) => Root.GuardedAsync(RunAsync));
         return command;
     }

@@ -16,6 +16,7 @@ internal sealed class WatchLines(Stream output, TimeProvider time)
     {
         var device = change.Device;
         json.WriteString("event", change.Present ? "present" : "gone");
+        json.WriteString("bus", device.Bus switch { DeviceBus.Pci => "pci", DeviceBus.Scsi => "scsi", _ => "usb" });
         json.WriteString("key", device.Key);
         json.WriteString("id", $"{device.VendorId:x4}:{device.ProductId:x4}");
         json.WriteString("serial", device.Serial);

@@ -20,7 +20,9 @@ internal sealed class LinkSession(
 
     private readonly CancellationTokenSource ended = new();
     private readonly CancellationTokenSource silence = new(HostChannel.ConnectTimeout, time);
+    private readonly DeviceSnapshot greeted = devices.Current.Telling(new HashSet<DeviceBus>());
     private Task beating = Task.CompletedTask;
+    private Task reporting = Task.CompletedTask;
     private TimeSpan? lease;
     private volatile bool leaving;
     private volatile string? reason;
@@ -46,12 +48,10 @@ internal sealed class LinkSession(
     /// <exception cref="LinkLostException">This side ended it, or the host closed it; the message says why.</exception>
     public async Task RunAsync(string version, string operatingSystem, CancellationToken stop)
     {
-        var known = devices.Current;
-        Send(Messages.Hello(version, operatingSystem, known));
+        Send(Messages.Hello(version, operatingSystem, greeted));
         await using var leave = stop.Register(Leave);
         await using var impatient = silence.Token.Register(() => End("the host is silent"));
         var sending = UntilEndAsync(SendAllAsync);
-        var reporting = UntilEndAsync(token => ReportAsync(known, token));
         try
         {
             await ReceiveAsync();
@@ -103,6 +103,8 @@ internal sealed class LinkSession(
                     lease = timing.Lease;
                     silence.CancelAfter(timing.Lease);
                     beating = UntilEndAsync(token => BeatAsync(timing.Heartbeat, token));
+                    var buses = Messages.Buses(message.Welcome);
+                    reporting = UntilEndAsync(token => ReportAsync(buses, token));
                     break;
                 case HostMessage.MessageOneofCase.HeartbeatReply when lease is { } patience:
                     silence.CancelAfter(patience);
@@ -120,14 +122,16 @@ internal sealed class LinkSession(
             await timer.WaitForNextTickAsync(cancellationToken);
     }
 
-    private async Task ReportAsync(DeviceSnapshot known, CancellationToken cancellationToken)
+    /// <summary>Tells what changed since the hello, and what the host understands beyond it; from then on each change.</summary>
+    private async Task ReportAsync(IReadOnlySet<DeviceBus> buses, CancellationToken cancellationToken)
     {
-        while (true)
+        var told = greeted;
+        for (var seen = devices.Current; ; seen = await devices.NextAsync(seen, cancellationToken))
         {
-            var now = await devices.NextAsync(known, cancellationToken);
-            foreach (var change in now.Since(known))
+            var telling = seen.Telling(buses);
+            foreach (var change in telling.Since(told))
                 Send(Messages.Sighting(change));
-            known = now;
+            told = telling;
         }
     }
 

@@ -12,10 +12,13 @@ internal static class Messages
         {
             Version = version,
             OperatingSystem = operatingSystem,
-            Abilities = { Ability.Sightings, Ability.Hotkeys, Ability.Shutdown },
+            Abilities = { Ability.Sightings, Ability.Hotkeys, Ability.Shutdown, Ability.PciSightings, Ability.ScsiSightings },
             Devices = { devices.Devices.Select(Device) },
         },
     };
+
+    /// <summary>The buses that this host understands, of those that this agent knows.</summary>
+    public static IReadOnlySet<DeviceBus> Buses(Welcome welcome) => Enum.GetValues<DeviceBus>().Where(bus => welcome.Buses.Contains(Bus(bus))).ToHashSet();
 
     public static AgentMessage Heartbeat(ulong sequence) => new() { Heartbeat = new() { Sequence = sequence } };
 
@@ -43,5 +46,15 @@ internal static class Messages
         Port = device.Port,
         Ready = device.Ready,
         Product = device.Product,
+        Bus = Bus(device.Bus),
+        PciClass = device.PciClass,
+    };
+
+    private static GuestDevice.Types.Bus Bus(DeviceBus bus) => bus switch
+    {
+        DeviceBus.Usb => GuestDevice.Types.Bus.Usb,
+        DeviceBus.Pci => GuestDevice.Types.Bus.Pci,
+        DeviceBus.Scsi => GuestDevice.Types.Bus.Scsi,
+        _ => GuestDevice.Types.Bus.Unspecified,
     };
 }

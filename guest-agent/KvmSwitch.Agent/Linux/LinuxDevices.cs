@@ -3,7 +3,7 @@ using KvmSwitch.Agent.Hotkeys;
 
 namespace KvmSwitch.Agent.Linux;
 
-/// <summary>USB devices and key events of this system.</summary>
+/// <summary>Devices and key events of this system.</summary>
 internal static class LinuxDevices
 {
     /// <summary>Feeds <paramref name="devices"/> and <paramref name="keys"/> until cancelled. The first snapshot is published before this returns to its caller.</summary>
@@ -13,14 +13,14 @@ internal static class LinuxDevices
         var paths = new LinuxPaths();
         using var uevents = Uevents.Open();
         using var evdev = new EvdevKeys(paths, keys);
-        var usb = new UsbScan(paths);
+        var scan = new DeviceScan(paths);
         try
         {
             await uevents.RunAsync(
                 () =>
                 {
                     evdev.Look();
-                    devices.Publish(usb.Take());
+                    devices.Publish(scan.Take());
                 },
                 cancellationToken);
         }

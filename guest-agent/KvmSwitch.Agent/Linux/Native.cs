@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
@@ -112,6 +113,22 @@ internal static unsafe partial class Native
         }
     }
 
+    /// <summary>
+    /// The low half of a file's inode number; null when it is gone. In sysfs the kernel counts up for each new entry, so that it tells two
+    /// stays of a device under one name apart.
+    /// </summary>
+    public static int? Inode(string path)
+    {
+        // linux/stat.h: struct statx.
+        const int size = 256;
+        const int inode = 32;
+        const uint maskInode = 0x100;
+        const int currentDirectory = -100;
+        Span<byte> answer = stackalloc byte[size];
+        fixed (byte* start = answer)
+            return StatX(currentDirectory, path, 0, maskInode, start) == 0 ? BinaryPrimitives.ReadInt32LittleEndian(answer[inode..]) : null;
+    }
+
     /// <summary>Asks evdev not to report events of <paramref name="type"/> here. Only saves wake-ups: false on what is no evdev node.</summary>
     public static bool Mute(SafeFileHandle device, uint type)
     {
@@ -129,6 +146,9 @@ internal static unsafe partial class Native
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int FSync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int StatX(int directory, string path, int flags, uint mask, byte* answer);
 
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
     private static partial int CreateSocket(int family, int type, int protocol);

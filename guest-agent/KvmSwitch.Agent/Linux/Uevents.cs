@@ -5,7 +5,10 @@ namespace KvmSwitch.Agent.Linux;
 /// <summary>The kernel's announcements of devices (Documentation/driver-api/driver-model in its source). Only hints to look again.</summary>
 internal sealed class Uevents(Socket socket) : IDisposable
 {
-    private static readonly byte[][] Subsystems = ["SUBSYSTEM=usb\0"u8.ToArray(), "SUBSYSTEM=input\0"u8.ToArray()];
+    private static readonly byte[][] Subsystems =
+    [
+        "SUBSYSTEM=usb\0"u8.ToArray(), "SUBSYSTEM=input\0"u8.ToArray(), "SUBSYSTEM=pci\0"u8.ToArray(), "SUBSYSTEM=block\0"u8.ToArray(),
+    ];
 
     // Room for a burst; when it still overflows the kernel says so (ENOBUFS), and that is a hint like any other.
     private const int ReceiveBuffer = 1024 * 1024;

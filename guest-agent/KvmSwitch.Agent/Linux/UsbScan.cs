@@ -3,7 +3,7 @@ using KvmSwitch.Agent.Devices;
 namespace KvmSwitch.Agent.Linux;
 
 /// <summary>Where the kernel shows its devices. Other roots serve tests.</summary>
-internal sealed record LinuxPaths(string Sysfs = "/sys", string InputNodes = "/dev/input");
+internal sealed record LinuxPaths(string Sysfs = "/sys", string InputNodes = "/dev/input", string Nodes = "/dev");
 
 /// <summary>Reads the USB devices from sysfs (Documentation/ABI/testing/sysfs-bus-usb in the kernel's source). Hubs are left out.</summary>
 internal sealed class UsbScan(LinuxPaths paths)
@@ -17,7 +17,7 @@ internal sealed class UsbScan(LinuxPaths paths)
     public DeviceSnapshot Take()
     {
         var found = new Dictionary<(string Name, int Number), AttachedDevice>();
-        foreach (var link in Entries(Path.Combine(paths.Sysfs, "bus/usb/devices")))
+        foreach (var link in SysfsPath.Entries(Path.Combine(paths.Sysfs, "bus/usb/devices")))
         {
             if (Look(Path.GetFileName(link), link) is { } device)
                 found[(device.Key, device.Enumeration)] = device;
@@ -48,7 +48,7 @@ internal sealed class UsbScan(LinuxPaths paths)
             Ready: false, SysfsText.Read(directory, "product"), number);
     }
 
-    private bool IsReady(string directory) => Entries(directory)
+    private bool IsReady(string directory) => SysfsPath.Entries(directory)
         .Where(entry => Path.GetFileName(entry).Contains(':', StringComparison.Ordinal))
         .Any(IsInterfaceReady);
 
@@ -59,22 +59,10 @@ internal sealed class UsbScan(LinuxPaths paths)
 
     /// <summary>Names of the event nodes below a hid interface: <c>…/0003:…/input/input3/event1</c>.</summary>
     private static IEnumerable<string> EventNodes(string hidInterface) =>
-        from hid in Entries(hidInterface)
-        from input in Entries(Path.Combine(hid, "input"))
-        from node in Entries(input)
+        from hid in SysfsPath.Entries(hidInterface)
+        from input in SysfsPath.Entries(Path.Combine(hid, "input"))
+        from node in SysfsPath.Entries(input)
         let name = Path.GetFileName(node)
         where SysfsPath.IsEventNode(name)
         select name;
-
-    private static string[] Entries(string directory)
-    {
-        try
-        {
-            return Directory.GetFileSystemEntries(directory);
-        }
-        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
-    }
 }

@@ -12,6 +12,9 @@ public readonly record struct PciAddress
         ? result
         : throw new FormatException($"'{text}' is no PCI address: write domain:bus:device.function as lspci -D does (0000:00:14.0)");
 
+    /// <summary>As <see cref="Parse"/>, but the domain may be left out, as lspci does (00:14.0).</summary>
+    public static PciAddress ParseShort(string text) => Parse(text is { Length: 7 } ? $"0000:{text}" : text);
+
     public static bool TryParse(string? text, out PciAddress result)
     {
         result = default;

@@ -47,6 +47,8 @@ public static class ConfigurationFile
         var lease = LeaseSection.Read(root.Table("lease"));
         var machines = MachineSection.ReadAll(root);
         var devices = DeviceSection.ReadAll(root, machines);
+        if (devices.Any(device => device.Route is DeviceRoute.Optical))
+            machines = [.. machines.Select(machine => machine is ManagedMachine managed ? managed with { TakesDrives = true } : machine)];
         var sets = SetSection.ReadAll(root, devices);
         var targets = new Targets(devices, sets);
         machines = GuestSection.ReadAll(root, machines, targets);

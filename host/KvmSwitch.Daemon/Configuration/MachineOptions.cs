@@ -75,6 +75,9 @@ public sealed record ManagedMachine(MachineId Id) : MachineOptions(Id)
     /// <summary>Empty root ports, for PCI devices that are plugged in later.</summary>
     public int RootPorts { get; init; } = 4;
 
+    /// <summary>It has a SCSI controller, for optical drives.</summary>
+    public bool TakesDrives { get; init; }
+
     /// <summary>Null: the firmware finds what to boot.</summary>
     public DirectKernel? Kernel { get; init; }
 
@@ -98,7 +101,7 @@ public sealed record ManagedMachine(MachineId Id) : MachineOptions(Id)
 
     public override ImmutableArray<string> RootPortBuses => [.. Enumerable.Range(0, RootPorts).Select(RootPortId)];
 
-    public override string ScsiBus => $"{ScsiControllerId}.0";
+    public override string? ScsiBus => TakesDrives ? $"{ScsiControllerId}.0" : null;
 
     internal const string ScsiControllerId = "kvmswitch-scsi";
 

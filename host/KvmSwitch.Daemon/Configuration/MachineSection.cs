@@ -28,7 +28,10 @@ internal static class MachineSection
         if (buses.IsEmpty && !table.Has("usb_buses"))
             table.Fail("usb_buses", "is missing; write QEMU's names of the USB buses that may take devices, as [\"usb.0\"]");
         var ports = table.Integer("usb_ports", UsbTopology.Default.Ports, 1, UsbTopology.MaxPorts);
-        return new(id, qmp, buses, ports);
+        return new(id, qmp, buses, ports)
+        {
+            RootPorts = table.List("root_ports", Bus), Scsi = table.Read<string?>("scsi_bus", null, Bus),
+        };
     }
 
     private static string SocketPath(string text)

@@ -24,12 +24,7 @@ internal static class StateMessages
             Placement = view.Handoff is null ? WordOf(view.Placement) : "moving",
             Handoff = view.Handoff ?? "",
             Trouble = view.Trouble ?? "",
-            Detail = view.Device.Route switch
-            {
-                DeviceRoute.Usb usb => usb.Match.ToString(),
-                DeviceRoute.Virtual emulated => emulated.Driver,
-                _ => "",
-            },
+            Detail = view.Device.Route.Detail,
         };
         if (view.Until is { } until) message.Until = until.ToTimestamp();
         return message;

@@ -56,6 +56,15 @@ internal sealed class GuestLink(
     /// <summary>Connected, and the last heartbeat is younger than the lease.</summary>
     public bool IsLive => !ended.Task.IsCompleted && time.GetElapsedTime(Volatile.Read(ref lastHeartbeat)) <= lease;
 
+    /// <summary>The agent reports devices of this bus.</summary>
+    public bool CanSee(GuestBus bus) => info.Abilities.Contains(bus switch
+    {
+        GuestBus.Usb => Ability.Sightings,
+        GuestBus.Pci => Ability.PciSightings,
+        GuestBus.Scsi => Ability.ScsiSightings,
+        _ => Ability.Unspecified,
+    });
+
     private TimeSpan Now => time.GetElapsedTime(0);
 
     public void End(StatusCode code, string why)
@@ -111,9 +120,16 @@ internal sealed class GuestLink(
     public bool Knows(string key) => snapshot.View.Devices.ContainsKey(key);
 
     /// <summary>Returns once the guest has the device and it works there.</summary>
-    /// <exception cref="SwitchException">The link ended first.</exception>
+    /// <exception cref="SwitchException">The link ended first, or the agent doesn't report such devices.</exception>
     public async Task ConfirmAsync(Device device, GuestIdentity identity, GuestPlace place, CancellationToken cancellationToken)
     {
+        if (!CanSee(place.Bus))
+        {
+            throw new SwitchException(
+                Failure.Failed,
+                $"the agent of {machine} (version {info.Version}) can't see '{device.Id}': it doesn't report {Words(place.Bus)}; install a newer agent in the guest");
+        }
+
         var confirmed = false;
         try
         {
@@ -133,6 +149,13 @@ internal sealed class GuestLink(
             if (!confirmed) Change((view, now) => view.Doubt(place, now + lease));
         }
     }
+
+    private static string Words(GuestBus bus) => bus switch
+    {
+        GuestBus.Pci => "PCI devices",
+        GuestBus.Scsi => "optical drives",
+        _ => "USB devices",
+    };
 
     private void Change(Func<GuestView, TimeSpan, GuestView> change)
     {

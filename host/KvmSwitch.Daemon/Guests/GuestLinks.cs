@@ -20,6 +20,9 @@ internal sealed class GuestLinks(TimeProvider time)
     /// <summary>An agent is connected, and its last heartbeat is younger than the lease.</summary>
     public bool IsLive(MachineId machine) => links.TryGetValue(machine, out var link) && link.IsLive;
 
+    /// <summary>A live agent reports devices of this bus, so that one's arrival can be confirmed.</summary>
+    public bool CanSee(MachineId machine, GuestBus bus) => links.TryGetValue(machine, out var link) && link.IsLive && link.CanSee(bus);
+
     /// <summary>Null when no agent is connected.</summary>
     public AgentInfo? Info(MachineId machine) => links.TryGetValue(machine, out var link) ? link.Info : null;
 
@@ -27,21 +30,20 @@ internal sealed class GuestLinks(TimeProvider time)
     /// Returns once the agent has reported the device there, arrived after <see cref="Forget"/> was last called for it, and, for hid, ready
     /// to use. Has no deadline of its own.
     /// </summary>
-    /// <param name="controllerPciAddress">In the guest, as <c>0000:00:04.0</c>; null when unknown.</param>
-    /// <exception cref="SwitchException">No agent is connected, or it went away.</exception>
+    /// <exception cref="SwitchException">No agent is connected, it can't see devices of this bus, or it went away.</exception>
     public Task ConfirmAsync(
-        MachineId machine, Device device, GuestIdentity identity, string? controllerPciAddress, CancellationToken cancellationToken) =>
+        MachineId machine, Device device, GuestIdentity identity, GuestPlace place, CancellationToken cancellationToken) =>
         links.TryGetValue(machine, out var link)
-            ? link.ConfirmAsync(device, identity, Place(device, controllerPciAddress), cancellationToken)
+            ? link.ConfirmAsync(device, identity, place, cancellationToken)
             : Task.FromException(new SwitchException(Failure.Failed, $"no agent of {machine} is connected that could see '{device.Id}'"));
 
     /// <summary>
     /// Tells that QEMU holds the device no longer: what the agent still reports there is the past. Call it when the device has left, and
     /// always before it is added again.
     /// </summary>
-    public void Forget(MachineId machine, Device device, GuestIdentity identity, string? controllerPciAddress)
+    public void Forget(MachineId machine, GuestIdentity identity, GuestPlace place)
     {
-        if (links.TryGetValue(machine, out var link)) link.Left(Place(device, controllerPciAddress), identity);
+        if (links.TryGetValue(machine, out var link)) link.Left(place, identity);
     }
 
     /// <summary>Ends the link, as on a guest's reset: nothing that this session sends has an effect any longer. The agent may connect again.</summary>
@@ -111,6 +113,4 @@ internal sealed class GuestLinks(TimeProvider time)
     {
         foreach (var link in links.Values.Where(l => l.Info.CertificateId == id)) link.End(StatusCode.PermissionDenied, why);
     }
-
-    private static GuestPlace Place(Device device, string? controllerPciAddress) => new($"{device.Port.Port}", controllerPciAddress);
 }

@@ -81,6 +81,7 @@ internal sealed class GuestService(
         Machine = machine.Value,
         HeartbeatIntervalMs = (uint)settings.HeartbeatInterval.TotalMilliseconds,
         LeaseMs = (uint)settings.Lease.TotalMilliseconds,
+        Buses = { GuestDevice.Types.Bus.Pci, GuestDevice.Types.Bus.Scsi },
     };
 
     private async Task<GuestLink> GreetAsync(AgentInbox inbox, GuestPrincipal guest, CancellationToken cancellationToken)

@@ -5,15 +5,6 @@ using Device = KvmSwitch.Core.Device;
 
 namespace KvmSwitch.Daemon.Guests;
 
-/// <summary>A place in the guest's USB: the port path, and the controller's PCI address (lower case) when that is known.</summary>
-internal readonly record struct GuestPlace(string Port, string? Controller)
-{
-    public bool Covers(GuestDevice device) =>
-        Port == device.Port && (Controller is null || device.Controller.Length == 0 || Same(Controller, device.Controller));
-
-    internal static bool Same(string a, string b) => string.Equals(a, b, StringComparison.OrdinalIgnoreCase);
-}
-
 /// <summary>A device that the agent reported.</summary>
 /// <param name="CountsFrom">Before this moment the report may be about what was at that place before. <see cref="Never"/>: it surely is.</param>
 internal sealed record Sighting(GuestDevice Device, TimeSpan CountsFrom)
@@ -29,6 +20,10 @@ internal sealed record Sighting(GuestDevice Device, TimeSpan CountsFrom)
 /// </summary>
 internal sealed record GuestView(ImmutableDictionary<string, Sighting> Devices, ImmutableDictionary<GuestPlace, TimeSpan> Doubts)
 {
+    // PCI class codes of UHCI, OHCI, EHCI and xHCI.
+    private const uint FirstUsbHost = 0x0c0300;
+    private const uint LastUsbHost = 0x0c0330;
+
     public static readonly GuestView Empty = new(
         ImmutableDictionary<string, Sighting>.Empty, ImmutableDictionary<GuestPlace, TimeSpan>.Empty);
 
@@ -60,14 +55,22 @@ internal sealed record GuestView(ImmutableDictionary<string, Sighting> Devices, 
     public bool Confirms(Device device, GuestIdentity identity, GuestPlace place, TimeSpan now) =>
         Devices.Values.Any(s => s.CountsFrom <= now && IsMatch(s.Device, device, identity, place));
 
-    // Every value that both sides know must agree, and the port or the id must be among them.
+    // Every value that both sides know must agree, and the place must be among them. On USB the id will do, where the agent can't tell
+    // ports; on PCI the same id may well be there twice, and on SCSI there is none.
     private static bool IsMatch(GuestDevice seen, Device device, GuestIdentity identity, GuestPlace place)
     {
-        var port = seen.Port.Length > 0;
-        if (port && !place.Covers(seen)) return false;
-        if (identity.Id is null && !port) return false;
-        return IsOf(seen, identity) && (seen.Ready || device.Class != DeviceClass.Hid);
+        var isPlaced = place.Bus != GuestBus.Usb || seen.Port.Length > 0;
+        if (isPlaced ? !place.Covers(seen) : identity.Id is null || !place.IsBusOf(seen)) return false;
+        return IsOf(seen, identity) && (seen.Ready || !MustBeReady(seen, device, place.Bus));
     }
+
+    // A function that merely shares its group with a USB controller may have no driver in the guest, as it often has none on the host.
+    private static bool MustBeReady(GuestDevice seen, Device device, GuestBus bus) => bus switch
+    {
+        GuestBus.Usb => device.Class == DeviceClass.Hid,
+        GuestBus.Pci => seen.PciClass is >= FirstUsbHost and <= LastUsbHost,
+        _ => true,
+    };
 
     private static bool IsOf(GuestDevice seen, GuestIdentity identity)
     {

@@ -1,42 +1,51 @@
 using System.Text.Json.Nodes;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
+using KvmSwitch.Daemon.Guests;
 
 namespace KvmSwitch.Daemon.Machines;
 
-/// <summary>Where a part of a device goes in a guest, in the terms of device_add.</summary>
+/// <summary>Where a part of a device goes in a guest: in the terms of device_add, and as its agent tells it.</summary>
 /// <param name="Bus">QEMU's name of the bus.</param>
 /// <param name="Key">The property that tells the place on that bus; null where a bus has one place.</param>
-internal readonly record struct GuestSeat(string Bus, string? Key, string? Value)
+/// <param name="Place">The PCI addresses in it are known where we laid the machine out.</param>
+internal readonly record struct GuestSeat(string Bus, string? Key, string? Value, GuestPlace Place)
 {
     /// <exception cref="SwitchException">The machine has no such place.</exception>
     public static GuestSeat Of(MachineOptions machine, Device device, int slot) => device.Route switch
     {
-        DeviceRoute.Controller => new(RootPort(machine, device, slot), null, null),
-        DeviceRoute.Optical => new(
-            machine.ScsiBus ?? throw Missing(machine, device, "SCSI bus; name one with scsi_bus"), "scsi-id", $"{SlotOf(device, slot)}"),
-        _ => Usb(machine, PortOf(device, slot)),
+        DeviceRoute.Controller => OnRootPort(machine, device, SlotOf(device, slot)),
+        DeviceRoute.Optical => OnScsi(machine, device, SlotOf(device, slot)),
+        _ => OnUsb(machine, PortOf(device, slot)),
     };
-
-    /// <summary>The USB port of a part: the device's own, or one of those for what is behind its hub.</summary>
-    public static GuestPort PortOf(Device device, int slot) => slot == 0 ? device.Port
-        : slot <= device.BranchPorts.Length ? device.BranchPorts[slot - 1]
-        : throw new SwitchException(Failure.Failed, $"{device.Id} has more parts than guest ports ({device.BranchPorts.Length + 1}); set branch_ports higher");
 
     public JsonObject Properties() => Key is null ? new() { ["bus"] = Bus } : new() { ["bus"] = Bus, [Key] = Value };
 
-    private static GuestSeat Usb(MachineOptions machine, GuestPort port) => new(machine.BusOf(port), "port", $"{port.Port}");
+    private static GuestSeat OnUsb(MachineOptions machine, GuestPort port) => new(
+        machine.BusOf(port), "port", $"{port.Port}", GuestPlace.Usb(port.Port, IsOurs(machine) ? QemuArguments.ControllerAddress(port) : null));
+
+    private static GuestSeat OnRootPort(MachineOptions machine, Device device, int index) => index < machine.RootPortBuses.Length
+        ? new(
+            machine.RootPortBuses[index], null, null,
+            IsOurs(machine) ? GuestPlace.Pci(QemuArguments.RootPortAddress(index)) : new(GuestBus.Pci, null, "00.0"))
+        : throw Missing(machine, device, "free root port; raise root_ports");
+
+    private static GuestSeat OnScsi(MachineOptions machine, Device device, int target) => machine.ScsiBus is { } bus
+        ? new(bus, "scsi-id", $"{target}", GuestPlace.Scsi(IsOurs(machine) ? QemuArguments.ScsiControllerAddress : null, target))
+        : throw Missing(machine, device, "SCSI bus; name it with scsi_bus");
+
+    /// <summary>The USB port of a part: the device's own, or one of those for what is behind its hub.</summary>
+    private static GuestPort PortOf(Device device, int slot) => slot == 0 ? device.Port
+        : slot <= device.BranchPorts.Length ? device.BranchPorts[slot - 1]
+        : throw new SwitchException(
+            Failure.Refused, $"{device.Id} has a part at port {slot} of its hub, but only {device.BranchPorts.Length} ports in the guest; raise branch_ports");
 
     private static int SlotOf(Device device, int slot) => slot < device.Slots.Length
         ? device.Slots[slot]
-        : throw new SwitchException(Failure.Failed, $"{device.Id} has more parts than places in the guest ({device.Slots.Length})");
+        : throw new SwitchException(Failure.Refused, $"{device.Id} has more parts than places in the guest ({device.Slots.Length})");
 
-    private static string RootPort(MachineOptions machine, Device device, int slot)
-    {
-        var index = SlotOf(device, slot);
-        return index < machine.RootPortBuses.Length ? machine.RootPortBuses[index] : throw Missing(machine, device, "root port; raise root_ports");
-    }
+    private static bool IsOurs(MachineOptions machine) => machine is ManagedMachine;
 
     private static SwitchException Missing(MachineOptions machine, Device device, string what) =>
-        new(Failure.Refused, $"{machine.Id} has no free {what}, so {device.Id} can't go there");
+        new(Failure.Refused, $"{device.Id} can't go to {machine.Id}, which has no {what}");
 }

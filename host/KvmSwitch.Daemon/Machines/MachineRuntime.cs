@@ -26,10 +26,8 @@ internal interface IMachineListener
 /// One machine while the daemon runs: keeps a QMP session to its QEMU for as long as there is one, whoever started it, and is the
 /// machine's side of every handoff.
 /// </summary>
-/// <param name="controllerAddress">The guest's PCI address of the USB controller that a port is on; null where it isn't known.</param>
 internal sealed partial class MachineRuntime(
-    MachineOptions options, string qmpSocket, Func<GuestPort, string?> controllerAddress, IMachineListener listener, GuestLinks links,
-    TimeProvider clock, ILogger log)
+    MachineOptions options, string qmpSocket, IMachineListener listener, GuestLinks links, TimeProvider clock, ILogger log)
     : IMachineSide, IAsyncDisposable
 {
     private static readonly TimeSpan Reconnect = TimeSpan.FromSeconds(2);
@@ -179,11 +177,11 @@ internal sealed partial class MachineRuntime(
                 }
 
                 await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline(device), cancellationToken);
-                var place = GuestSeat.Of(options, device, part.Slot);
+                var seat = GuestSeat.Of(options, device, part.Slot);
 
-                // What the agent still reports at this port is the past, and must not confirm the arrival.
-                links.Forget(Id, device, part.Identity, controllerAddress(device.Port));
-                await QemuDevices.AddAsync(client, device.Id, part, place.Properties(), cancellationToken);
+                // What the agent still reports at this place is the past, and must not confirm the arrival.
+                links.Forget(Id, part.Identity, seat.Place);
+                await QemuDevices.AddAsync(client, device.Id, part, seat.Properties(), cancellationToken);
             }
         }
         catch (QmpException failure)
@@ -192,11 +190,17 @@ internal sealed partial class MachineRuntime(
         }
     }
 
-    public bool CanConfirm(Device device) => device.Route.IsHeldByQemu;
+    public bool CanConfirm(Device device) => device.Route switch
+    {
+        DeviceRoute.Input => false,
+        DeviceRoute.Controller => links.CanSee(Id, GuestBus.Pci),
+        DeviceRoute.Optical => links.CanSee(Id, GuestBus.Scsi),
+        _ => true,
+    };
 
     public Task ConfirmAsync(Device device, ImmutableDictionary<int, GuestIdentity> identities, CancellationToken cancellationToken) =>
         Task.WhenAll(identities.Select(part =>
-            links.ConfirmAsync(Id, device, part.Value, controllerAddress(device.Port), cancellationToken)));
+            links.ConfirmAsync(Id, device, part.Value, GuestSeat.Of(options, device, part.Key).Place, cancellationToken)));
 
     public Task DetachAsync(Device device, CancellationToken cancellationToken) => WhileItRunsAsync(
         async client =>

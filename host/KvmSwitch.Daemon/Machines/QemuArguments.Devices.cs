@@ -77,6 +77,10 @@ public static partial class QemuArguments
         Enumerable.Range(0, input.Machine.RootPorts).SelectMany(IEnumerable<string> (i) =>
             ["-device", $"pcie-root-port,id={ManagedMachine.RootPortId(i)},{PciSlots.RootPort(i)},chassis={i + 1},slot={i + 1}"]);
 
+    private static IEnumerable<string> ScsiController(Input input) => input.Machine.TakesDrives
+        ? ["-device", $"virtio-scsi-pci,id={ManagedMachine.ScsiControllerId},{PciSlots.Scsi}"]
+        : [];
+
     private static IEnumerable<string> PanicDevice(Input input) => ["-device", $"pvpanic-pci,id=kvmswitch-panic,{PciSlots.Panic}"];
 
     /// <summary>QEMU's prefix, and bytes of the digest that the UUID doesn't show.</summary>
@@ -87,15 +91,22 @@ public static partial class QemuArguments
     /// <summary>The PCI address, as the guest tells it, of the USB controller that a port is on.</summary>
     public static string ControllerAddress(GuestPort port) => $"0000:00:{PciSlots.FirstUsbController + port.Controller:x2}.0";
 
+    /// <summary>The PCI address, as the guest tells it, of the controller that optical drives are on.</summary>
+    public const string ScsiControllerAddress = "0000:00:0b.0";
+
+    /// <summary>The PCI address, as the guest tells it, of a root port.</summary>
+    public static string RootPortAddress(int index) => $"0000:00:{0x18 + index / 8:x2}.{index % 8}";
+
     /// <summary>
     /// Who sits where on q35's root bus. Never renumber: Windows takes a moved device for a new one. 0x00 and 0x1f are the
-    /// chipset's; 0x0b to 0x0f and 0x1a to 0x1d are free.
+    /// chipset's; 0x0c to 0x0f and 0x1a to 0x1d are free.
     /// </summary>
     private static class PciSlots
     {
         public const string Display = "bus=pcie.0,addr=0x01";
         public const string Network = "bus=pcie.0,addr=0x02";
         public const int FirstUsbController = 3;
+        public const string Scsi = "bus=pcie.0,addr=0x0b";
         public const string Panic = "bus=pcie.0,addr=0x1e";
 
         /// <summary>0x03 to 0x0a.</summary>

@@ -19,7 +19,7 @@ public static partial class QemuArguments
     private static readonly ImmutableArray<Part> Parts =
     [
         Identity, Confinement, Board, Processor, Firmware, Kernel, Monitor,
-        SerialPorts, Display, Disks, Network, UsbControllers, RootPorts, PanicDevice, Extra,
+        SerialPorts, Display, Disks, Network, UsbControllers, RootPorts, ScsiController, PanicDevice, Extra,
     ];
 
     /// <summary>The arguments after the program's name.</summary>

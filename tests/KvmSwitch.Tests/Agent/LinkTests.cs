@@ -30,7 +30,7 @@ public sealed class LinkTests : IDisposable
         var hello = (await link.NextAsync(Kind.Hello)).Hello;
         Assert.Equal("1.2.3", hello.Version);
         Assert.Equal("Test OS", hello.OperatingSystem);
-        Assert.Equal([Ability.Sightings, Ability.Hotkeys, Ability.Shutdown], hello.Abilities);
+        Assert.Equal([Ability.Sightings, Ability.Hotkeys, Ability.Shutdown, Ability.PciSightings, Ability.ScsiSightings], hello.Abilities);
         var device = Assert.Single(hello.Devices);
         Assert.Equal(("1-2", 0x627u, 1u, "42", "0000:00:04.0", "2", true, "QEMU USB Keyboard"),
             (device.Key, device.VendorId, device.ProductId, device.Serial, device.Controller, device.Port, device.Ready, device.Product));

@@ -24,16 +24,18 @@ public sealed class UeventsTests : IDisposable
     }
 
     [Fact]
-    public async Task It_looks_at_the_start_and_after_events_of_usb_and_input_only()
+    public async Task It_looks_at_the_start_and_after_events_of_what_it_reports_only()
     {
         var running = uevents.RunAsync(() => looks.Writer.TryWrite(1), stop.Token);
         await LookedAsync();
-        Announce("block");
-        Announce("usb");
-        await LookedAsync();
-        Announce("net");
-        Announce("input");
-        await LookedAsync();
+        foreach (var subsystem in new[] { "usb", "input", "pci", "block" })
+        {
+            Announce("net");
+            Announce("pci_bus");
+            Announce(subsystem);
+            await LookedAsync();
+        }
+
         await EndAsync(running);
         Assert.False(looks.Reader.TryRead(out _));
     }

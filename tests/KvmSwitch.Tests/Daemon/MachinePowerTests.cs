@@ -178,7 +178,7 @@ public sealed class MachinePowerTests : IAsyncDisposable
     {
         var options = (ManagedMachine)Toml.Parse($"[machine.win]\nfirmware = \"bios\"\nnetwork = {{ kind = \"none\" }}\n{more}\n").Machines.Single();
         var (told, links) = (new RecordedMachine(), new GuestLinks(TimeProvider.System));
-        var runtime = new MachineRuntime(options, Paths.QmpSocket, _ => null, told, links, TimeProvider.System, NullLogger.Instance);
+        var runtime = new MachineRuntime(options, Paths.QmpSocket, told, links, TimeProvider.System, NullLogger.Instance);
         _runtimes.Add(runtime);
         var daemon = DaemonOptions.Default with { Qemu = program, QemuUser = "nobody" };
         return (new(options, Paths, daemon, runtime, links, new DetachedProcess(), TimeProvider.System), runtime, told);

@@ -26,7 +26,7 @@ internal sealed class MachineRig : IAsyncDisposable
     {
         Qemu = FakeQemu.Start(Socket, options);
         Runtime = new(
-            new ExternalMachine(Win, Socket, ["xhci.0"], 8), Socket, _ => null, Told, new GuestLinks(Time), Time, _log);
+            new ExternalMachine(Win, Socket, ["xhci.0"], 8), Socket, Told, new GuestLinks(Time), Time, _log);
     }
 
     /// <summary>Deadlines pass only when a test says so.</summary>

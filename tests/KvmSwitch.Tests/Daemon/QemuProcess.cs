@@ -71,7 +71,7 @@ internal sealed class QemuProcess : IAsyncDisposable
     }
 
     public MachineRuntime Runtime(IMachineListener listener) => new(
-        new ExternalMachine(MachineRig.Win, _socket, ["xhci.0"], 8), _socket, _ => null, listener, new GuestLinks(TimeProvider.System),
+        new ExternalMachine(MachineRig.Win, _socket, ["xhci.0"], 8), _socket, listener, new GuestLinks(TimeProvider.System),
         TimeProvider.System, NullLogger.Instance);
 
     public void Kill() => _process.Kill();

@@ -1,4 +1,5 @@
 using KvmSwitch.Core;
+using KvmSwitch.Daemon.Guests;
 using KvmSwitch.Proto.V1;
 using Xunit;
 using Device = KvmSwitch.Core.Device;
@@ -7,7 +8,7 @@ namespace KvmSwitch.Tests.Guests;
 
 public sealed class ConfirmTests
 {
-    private const string Controller = "0000:00:04.0";
+    private static readonly GuestPlace Place = GuestPlace.Usb(3, "0000:00:04.0");
 
     private static readonly Device Keyboard = new(
         DeviceId.Parse("keyboard"), DeviceClass.Hid, new DeviceRoute.Virtual("usb-kbd"), new GuestPort(0, 3));
@@ -85,7 +86,7 @@ public sealed class ConfirmTests
         await agent.SightAsync(TestAgent.Keyboard());
         await ConfirmAsync(host).WaitAsync(TestAgent.Patience);
 
-        host.Links.Forget(GuestHost.Win, Keyboard, Identity, Controller);
+        host.Links.Forget(GuestHost.Win, Identity, Place);
         var second = ConfirmAsync(host);
         await agent.SightAsync(TestAgent.Keyboard());
         await agent.SyncAsync();
@@ -106,7 +107,7 @@ public sealed class ConfirmTests
         await agent.SightAsync(TestAgent.Keyboard());
         await ConfirmAsync(host).WaitAsync(TestAgent.Patience);
 
-        host.Links.Forget(GuestHost.Win, Keyboard, Identity, Controller);
+        host.Links.Forget(GuestHost.Win, Identity, Place);
         var second = ConfirmAsync(host);
         await agent.SightAsync(TestAgent.Keyboard());
         await agent.SyncAsync();
@@ -128,7 +129,7 @@ public sealed class ConfirmTests
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
         }
 
-        host.Links.Forget(GuestHost.Win, Keyboard, Identity, Controller);
+        host.Links.Forget(GuestHost.Win, Identity, Place);
         var second = ConfirmAsync(host);
         await agent.SightAsync(TestAgent.Keyboard());
         await agent.SyncAsync();
@@ -145,7 +146,7 @@ public sealed class ConfirmTests
         using var agent = await host.LinkAsync(await host.PairAsync(GuestHost.Win));
         for (var i = 0; i < 3; i++)
         {
-            host.Links.Forget(GuestHost.Win, Keyboard, Identity, Controller);
+            host.Links.Forget(GuestHost.Win, Identity, Place);
             var confirmed = ConfirmAsync(host);
             await agent.SightAsync(TestAgent.Keyboard());
             await confirmed.WaitAsync(TestAgent.Patience);
@@ -170,5 +171,5 @@ public sealed class ConfirmTests
     }
 
     private static Task ConfirmAsync(GuestHost host, CancellationToken cancellationToken = default) =>
-        host.Links.ConfirmAsync(GuestHost.Win, Keyboard, Identity, Controller, cancellationToken);
+        host.Links.ConfirmAsync(GuestHost.Win, Keyboard, Identity, Place, cancellationToken);
 }
