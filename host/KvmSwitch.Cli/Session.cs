@@ -12,9 +12,9 @@ using KvmSwitch.Proto.V1;
 namespace KvmSwitch.Cli;
 
 /// <summary>One run of one command: asks the daemon and writes what came of it.</summary>
-internal sealed class Session(Surroundings around, GlobalOptions options) : IDisposable
+internal sealed class Session(Surroundings around, GlobalOptions options)
 {
-    private DaemonChannel? channel;
+    private readonly Control.ControlClient daemon = new(new DaemonCalls(options.Socket));
 
     public Surroundings Around { get; } = around;
 
@@ -27,11 +27,10 @@ internal sealed class Session(Surroundings around, GlobalOptions options) : IDis
     public async Task<T> AskAsync<T>(
         Call call, Func<Control.ControlClient, CallOptions, AsyncUnaryCall<T>> ask, CancellationToken cancellation)
     {
-        var client = await ConnectAsync(call, cancellation);
         try
         {
             var deadline = call.Deadline is { } time ? DateTime.UtcNow + time : (DateTime?)null;
-            using var answer = ask(client, new CallOptions(deadline: deadline, cancellationToken: cancellation));
+            using var answer = ask(daemon, new CallOptions(deadline: deadline, cancellationToken: cancellation));
             return await answer;
         }
         catch (RpcException failure)
@@ -48,18 +47,17 @@ internal sealed class Session(Surroundings around, GlobalOptions options) : IDis
         Func<Control.ControlClient, CallOptions, AsyncServerStreamingCall<T>> ask,
         [EnumeratorCancellation] CancellationToken cancellation)
     {
-        var client = await ConnectAsync(call, cancellation);
-        using var answers = ask(client, new CallOptions(cancellationToken: cancellation));
-        while (await NextAsync())
+        using var answers = await Told(() => Task.FromResult(ask(daemon, new CallOptions(cancellationToken: cancellation))));
+        while (await Told(() => answers.ResponseStream.MoveNext(cancellation)))
         {
             yield return answers.ResponseStream.Current;
         }
 
-        async Task<bool> NextAsync()
+        async Task<TStep> Told<TStep>(Func<Task<TStep>> step)
         {
             try
             {
-                return await answers.ResponseStream.MoveNext(cancellation);
+                return await step();
             }
             catch (RpcException failure)
             {
@@ -90,13 +88,5 @@ internal sealed class Session(Surroundings around, GlobalOptions options) : IDis
         }
 
         Write(Encoding.UTF8.GetString(bytes.WrittenSpan) + "\n");
-    }
-
-    public void Dispose() => channel?.Dispose();
-
-    private async Task<Control.ControlClient> ConnectAsync(Call call, CancellationToken cancellation)
-    {
-        channel ??= await DaemonChannel.OpenAsync(options.Socket, pings: call.Deadline is null, cancellation);
-        return channel.Control;
     }
 }

@@ -123,6 +123,7 @@ internal sealed class Composition : IAsyncDisposable
         var log = logs.CreateLogger<MachineRuntime>();
         var runtimes = new List<MachineRuntime>();
         var powers = new Dictionary<MachineId, MachinePower>();
+        var restarts = new List<CrashRestart>();
         foreach (var options in configuration.Machines)
         {
             var files = MachinePaths.Below(paths.RuntimeMachines, paths.StateMachines, options.Id);
@@ -135,9 +136,11 @@ internal sealed class Composition : IAsyncDisposable
             var managed = (ManagedMachine)options;
             var runtime = new MachineRuntime(managed, MachinePaths.CheckSocket(files.QmpSocket), signals, links, clock, log);
             runtimes.Add(runtime);
-            powers.Add(managed.Id, new(managed, files, configuration.Daemon, runtime, links, launcher, clock));
+            var power = new MachinePower(managed, files, configuration.Daemon, runtime, links, launcher, clock);
+            powers.Add(managed.Id, power);
+            if (managed.Restart == RestartPolicy.OnCrash) restarts.Add(new(managed.Id, runtime, power, clock, log));
         }
 
-        return new(runtimes, powers);
+        return new(runtimes, powers, restarts);
     }
 }

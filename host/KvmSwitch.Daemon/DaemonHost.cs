@@ -81,9 +81,9 @@ internal static partial class DaemonHost
             cancellationToken, application.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
         var shutdown = application.WaitForShutdownAsync(cancellationToken);
         var publishing = composition.Signals.PublishAsync(composition.Configuration, ending.Token);
-        var awaiting = composition.Machines.AwaitExternalAsync(ending.Token);
+        var attending = composition.Machines.AttendAsync(ending.Token);
         var watching = composition.WatchUsbAsync(ending.Token);
-        var first = await Task.WhenAny(shutdown, composition.Switcher.Ended, publishing, awaiting, watching);
+        var first = await Task.WhenAny(shutdown, composition.Switcher.Ended, publishing, attending, watching);
         if (first == shutdown || ending.IsCancellationRequested) return ExitOk;
 
         // A defect: better to start anew, which reconciles, than to go on half alive.

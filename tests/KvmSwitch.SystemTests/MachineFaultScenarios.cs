@@ -93,6 +93,34 @@ public sealed class MachineFaultScenarios(SharedDemo demo)
     }
 
     [Fact(Timeout = 300_000)]
+    public async Task A_machine_that_crashes_is_started_again_where_the_configuration_says_so_and_a_restart_is_a_new_QEMU()
+    {
+        await using var host = await DemoHost.CreateAsync(
+            SharedDemo.Inputs, Stop, text => text.Replace("[machine.demo]\n", "[machine.demo]\nrestart = \"on-crash\"\n", StringComparison.Ordinal));
+        await host.StartDaemonAsync(Stop);
+        await host.RunAsync(Stop, "vm", "start", "demo");
+        await host.RunAsync(Stop, "give", "keyboard", "--for", "10m");
+        var first = host.QemuPid()!.Value;
+
+        await ForeignProcess.KillAsync(first, host.RuntimeFile("qemu.pid"), Refused.Patience);
+        await host.WaitForStateAsync(
+            state => state["machines"]![0]!["trouble"]?.GetValue<string>().Contains("starting it again in 1 s", StringComparison.Ordinal) == true,
+            "the status tells of the coming start", Stop);
+        await host.WaitForStateAsync(state => (string?)state["machines"]![0]!["power"] == "running", "the machine runs again", Stop);
+        var second = host.QemuPid()!.Value;
+        Assert.NotEqual(first, second);
+        Assert.Equal("host", await host.PlacementOfAsync("keyboard", Stop));
+
+        var restarted = await host.TryRunAsync(Stop, "vm", "restart", "demo", "--timeout", "1s");
+        Assert.Equal(0, restarted.ExitCode);
+        Assert.Contains("starting QEMU", restarted.Output, StringComparison.Ordinal);
+        Assert.NotEqual(second, host.QemuPid()!.Value);
+
+        await host.RunAsync(Stop, "vm", "kill", "demo");
+        Assert.Equal("off", (string?)(await host.RunAsync(Stop, "status"))["machines"]![0]!["power"]);
+    }
+
+    [Fact(Timeout = 300_000)]
     public async Task A_daemon_that_cannot_write_its_keys_says_so_and_ends()
     {
         await using var host = await DemoHost.CreateAsync(SharedDemo.Inputs, Stop);

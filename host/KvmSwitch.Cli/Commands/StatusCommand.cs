@@ -13,6 +13,9 @@ internal sealed record StatusCommand(bool Watch) : ICommand
     private const string LeaveScreen = "\e[?1049l";
     private const string Clear = "\e[H\e[2J";
 
+    // The terminal's own screen must be put back.
+    public bool MindsInterruption => Watch;
+
     public static Verb Definition()
     {
         var watch = new Option<bool>("--watch") { Description = "go on, and show every change; Ctrl-C ends it" };

@@ -32,9 +32,9 @@ _kvmswitch() {
         give) words=$(_kvmswitch_names devices) options+=' --to --for --verbose' ;;
         take) words=$(_kvmswitch_names devices) options+=' --all --verbose' ;;
         toggle) words=$(_kvmswitch_names devices) options+=' --to --verbose' ;;
-        vm) words='list start stop kill args' ;;
+        vm) words='list start stop restart kill args' ;;
         'vm start' | 'vm kill' | 'vm args') words=$(_kvmswitch_names machines) ;;
-        'vm stop') words=$(_kvmswitch_names machines) options+=' --timeout' ;;
+        'vm stop' | 'vm restart') words=$(_kvmswitch_names machines) options+=' --timeout' ;;
         guest) words='pair list revoke' ;;
         'guest pair') words=$(_kvmswitch_names machines) options+=' --for' ;;
         'guest revoke') words=$(_kvmswitch_names guests) ;;

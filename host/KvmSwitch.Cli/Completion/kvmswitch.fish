@@ -34,9 +34,9 @@ complete -c kvmswitch -n '__kvmswitch_at take' -l all -d 'every device that is a
 complete -c kvmswitch -n '__kvmswitch_at history' -s n -l limit -x -d 'how many'
 complete -c kvmswitch -n '__kvmswitch_at completion' -a 'bash zsh fish'
 
-complete -c kvmswitch -n '__kvmswitch_at vm; and not __fish_seen_subcommand_from list start stop kill args' -a 'list start stop kill args'
-complete -c kvmswitch -n '__kvmswitch_at vm; and __fish_seen_subcommand_from start stop kill args' -a '(__kvmswitch_names machines)'
-complete -c kvmswitch -n '__kvmswitch_at vm stop' -l timeout -x -d 'time, like 2m'
+complete -c kvmswitch -n '__kvmswitch_at vm; and not __fish_seen_subcommand_from list start stop restart kill args' -a 'list start stop restart kill args'
+complete -c kvmswitch -n '__kvmswitch_at vm; and __fish_seen_subcommand_from start stop restart kill args' -a '(__kvmswitch_names machines)'
+complete -c kvmswitch -n '__kvmswitch_at vm stop; or __kvmswitch_at vm restart' -l timeout -x -d 'time, like 2m'
 complete -c kvmswitch -n '__kvmswitch_at guest; and not __fish_seen_subcommand_from pair list revoke' -a 'pair list revoke'
 complete -c kvmswitch -n '__kvmswitch_at guest pair' -a '(__kvmswitch_names machines)'
 complete -c kvmswitch -n '__kvmswitch_at guest revoke' -a '(__kvmswitch_names guests)'

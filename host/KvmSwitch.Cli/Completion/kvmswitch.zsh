@@ -42,7 +42,7 @@ _kvmswitch() {
             '(-v --verbose)'{-v,--verbose}'[print every step]' '*:device:{_kvmswitch_names devices}' ;;
         toggle) _arguments $common '--to[machine]:machine:{_kvmswitch_names machines}' \
             '(-v --verbose)'{-v,--verbose}'[print every step]' '*:device:{_kvmswitch_names devices}' ;;
-        vm) _arguments -C $common '--timeout[for stop]:time:' '1:verb:(list start stop kill args)' '2:machine:{_kvmswitch_names machines}' ;;
+        vm) _arguments -C $common '--timeout[for stop and restart]:time:' '1:verb:(list start stop restart kill args)' '2:machine:{_kvmswitch_names machines}' ;;
         guest)
             if [[ $words[2] == revoke ]]; then
                 _arguments $common '1:verb:(pair list revoke)' '2:guest:{_kvmswitch_names guests}'

@@ -1,6 +1,7 @@
 using System.Globalization;
-using System.Net.Sockets;
+using Google.Protobuf;
 using Grpc.Core;
+using KvmSwitch.Cli.Connection.Http2;
 using KvmSwitch.Cli.Parsing;
 
 namespace KvmSwitch.Cli.Connection;
@@ -34,11 +35,11 @@ internal static class CallFailure
                 failure),
             StatusCode.PermissionDenied or StatusCode.FailedPrecondition => new CliException(ExitCode.Refused, failure.Status.Detail, failure),
             StatusCode.InvalidArgument => new CliException(ExitCode.Usage, failure.Status.Detail, failure),
-            StatusCode.Unavailable or StatusCode.Internal when NotOurProtocol(failure) => new CliException(
+            _ when NotOurProtocol(failure) => new CliException(
                 ExitCode.NoDaemon,
                 $"what listens at {socket} does not talk like the KvmSwitch daemon: check --socket and KVMSWITCH_SOCKET, or the daemon's log (journalctl -u kvmswitchd)",
                 failure),
-            StatusCode.Unavailable or StatusCode.Internal or StatusCode.Cancelled when FromTransport(failure) => Lost(call, failure),
+            _ when failure.Status.DebugException is PeerGoneException => Lost(call, failure),
             _ => new CliException(ExitCode.Failed, $"the daemon failed at '{call.Name}': {failure.Status.Detail}", failure),
         };
     }
@@ -49,28 +50,8 @@ internal static class CallFailure
         $"the daemon closed the connection before it had answered; {(call.Changes ? Look : "its log tells why")} (journalctl -u kvmswitchd)",
         failure);
 
-    private static bool FromTransport(RpcException failure) =>
-        failure.StatusCode is StatusCode.Unavailable or StatusCode.Cancelled || failure.Status.DebugException is not null;
-
-    // Words that are no HTTP/2 are "invalid", or our own end is disposed while it still sends; a peer that only hangs up shows as the cause below.
-    private static bool NotOurProtocol(RpcException failure)
-    {
-        var causes = Causes(failure).ToList();
-        return causes.OfType<ObjectDisposedException>().Any() || (causes.OfType<HttpRequestException>().Any(IsProtocol) && !causes.Any(IsHangUp));
-    }
-
-    private static bool IsProtocol(HttpRequestException cause) =>
-        cause.HttpRequestError is HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError;
-
-    private static bool IsHangUp(Exception cause) => cause is SocketException or HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded };
-
-    private static IEnumerable<Exception> Causes(RpcException failure)
-    {
-        for (var cause = failure.Status.DebugException; cause is not null; cause = cause.InnerException)
-        {
-            yield return cause;
-        }
-    }
+    private static bool NotOurProtocol(RpcException failure) =>
+        failure.Status.DebugException is Http2ProtocolException or InvalidProtocolBufferException;
 
     private static ExitCode? Trailer(RpcException failure)
     {

@@ -46,31 +46,34 @@ internal static class CommandLine
             : new Request.Run(verb.Bind!(parsed), GlobalOptions.From(parsed, around));
     }
 
-    public static async Task<ExitCode> RunAsync(IReadOnlyList<string> args, Surroundings around, CancellationToken cancellation)
+    /// <param name="args">What was typed.</param>
+    /// <param name="around">The process that it runs in.</param>
+    /// <param name="stop">Begins to listen for an interruption; called only for a command that has something to say or to put back then.</param>
+    public static async Task<ExitCode> RunAsync(IReadOnlyList<string> args, Surroundings around, Func<CancellationToken> stop)
     {
         try
         {
             var exit = Parse(args, around) switch
             {
-                Request.Run run => await RunAsync(run, around, cancellation),
+                Request.Run run => await RunAsync(run, around, run.Command.MindsInterruption ? stop() : CancellationToken.None),
                 Request.Print print => Print(print, around),
                 Request.Wrong wrong => throw new CliException(ExitCode.Usage, $"{wrong.Sentence} (see '{wrong.HelpOf} --help')"),
                 _ => throw new InvalidOperationException("a kind of request that nobody runs"),
             };
-            await around.Out.FlushAsync(CancellationToken.None);
+            around.Out.Flush();
             return exit;
         }
         catch (CliException failure)
         {
-            return await FailAsync(around, failure);
+            return Fail(around, failure);
         }
         catch (IOException failure)
         {
-            return await FailAsync(around, OutputFailure.Describe(failure));
+            return Fail(around, OutputFailure.Describe(failure));
         }
         catch (Exception defect) when (defect is not OutOfMemoryException)
         {
-            return await FailAsync(around, new CliException(ExitCode.Failed, $"unexpected {defect.GetType().Name}: {defect.Message}", defect));
+            return Fail(around, new CliException(ExitCode.Failed, $"unexpected {defect.GetType().Name}: {defect.Message}", defect));
         }
     }
 
@@ -82,7 +85,7 @@ internal static class CommandLine
 
     private static async Task<ExitCode> RunAsync(Request.Run run, Surroundings around, CancellationToken cancellation)
     {
-        using var session = new Session(around, run.Options);
+        var session = new Session(around, run.Options);
         try
         {
             return await run.Command.RunAsync(session, cancellation);
@@ -93,11 +96,11 @@ internal static class CommandLine
         }
     }
 
-    private static async Task<ExitCode> FailAsync(Surroundings around, CliException failure)
+    private static ExitCode Fail(Surroundings around, CliException failure)
     {
         if (failure.Message.Length > 0)
         {
-            await around.Error.WriteAsync($"kvmswitch: {Output.Plain.Text(failure.Message)}\n");
+            around.Error.Write($"kvmswitch: {Output.Plain.Text(failure.Message)}\n");
         }
 
         return failure.Exit;

@@ -37,6 +37,7 @@ internal static class CommandTree
         VmListCommand.Definition(),
         VmStartCommand.Definition(),
         VmStopCommand.Definition(),
+        VmRestartCommand.Definition(),
         VmKillCommand.Definition(),
         VmArgsCommand.Definition(),
     };

@@ -95,6 +95,8 @@ public sealed record ManagedMachine(MachineId Id) : MachineOptions(Id)
     /// <summary>How long the guest may take to shut down before QEMU is told to quit.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    public RestartPolicy Restart { get; init; } = RestartPolicy.Never;
+
     public override UsbTopology Usb => UsbOptions;
 
     public override string BusOf(GuestPort port) => $"{UsbControllerId(port.Controller)}.0";
@@ -108,6 +110,15 @@ public sealed record ManagedMachine(MachineId Id) : MachineOptions(Id)
     internal static string UsbControllerId(int controller) => $"kvmswitch-usb{controller}";
 
     internal static string RootPortId(int port) => $"kvmswitch-port{port}";
+}
+
+/// <summary>What happens when QEMU ends by itself, without the guest having shut down.</summary>
+public enum RestartPolicy
+{
+    Never,
+
+    /// <summary>It is started again, after a pause and not for ever.</summary>
+    OnCrash,
 }
 
 /// <summary>What runs the guest's code.</summary>

@@ -36,6 +36,7 @@ internal static class ManagedMachineSection
                 standard.ShutdownTimeout,
                 text => Quantities.Duration(text, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(60)),
                 Quantities.DurationForm),
+            Restart = table.Word("restart", standard.Restart, ("never", RestartPolicy.Never), ("on-crash", RestartPolicy.OnCrash)),
         };
     }
 

@@ -51,6 +51,10 @@ internal sealed class ControlService(
         ReportAsync(
             responseStream, context, report => Power(request.Machine).StopAsync(Patience(request), report, context.CancellationToken));
 
+    public override Task RestartMachine(StopMachineRequest request, IServerStreamWriter<MachineProgress> responseStream, ServerCallContext context) =>
+        ReportAsync(
+            responseStream, context, report => Power(request.Machine).RestartAsync(Patience(request), report, context.CancellationToken));
+
     public override Task KillMachine(MachineRequest request, IServerStreamWriter<MachineProgress> responseStream, ServerCallContext context) =>
         ReportAsync(responseStream, context, report => Power(request.Machine).KillAsync(report, context.CancellationToken));
 

@@ -114,14 +114,15 @@ internal sealed class GuestConversation(
 
     private async Task WriteAsync(IServerStreamWriter<HostMessage> outgoing, CancellationToken cancellationToken)
     {
+        // Ending the link cancels the write. To cancel it here would also abort the reading, which then tells another reason.
+        using var patience = new MovingDeadline(time, () => link.End(StatusCode.ResourceExhausted, "the agent doesn't read what the host sends"));
         try
         {
             await foreach (var message in link.OutgoingAsync(cancellationToken))
             {
-                using var late = new CancellationTokenSource(WriteDeadline, time);
-                // Ending the link cancels the write. To cancel it here would also abort the reading, which then tells another reason.
-                await using var end = late.Token.Register(() => link.End(StatusCode.ResourceExhausted, "the agent doesn't read what the host sends"));
+                patience.Set(WriteDeadline);
                 await outgoing.WriteAsync(message, cancellationToken);
+                patience.Clear();
             }
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)

@@ -49,7 +49,7 @@ internal sealed class GuestService(
             if (!links.MayConnect(guest.Machine))
                 throw new RpcException(new Status(StatusCode.ResourceExhausted, $"agents of {guest.Machine} connect too often: does more than one run?"));
             Connection(context)?.Admit();
-            var inbox = new AgentInbox(requestStream, time);
+            using var inbox = new AgentInbox(requestStream, time);
             var link = await GreetAsync(inbox, guest, context.CancellationToken);
             links.Open(link, Welcome(guest.Machine));
             try

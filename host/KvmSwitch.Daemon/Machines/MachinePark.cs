@@ -5,7 +5,9 @@ using KvmSwitch.Daemon.Configuration;
 namespace KvmSwitch.Daemon.Machines;
 
 /// <summary>All machines of the configuration.</summary>
-internal sealed class MachinePark(IEnumerable<MachineRuntime> runtimes, IEnumerable<KeyValuePair<MachineId, MachinePower>> powers)
+/// <param name="restarts">For the machines that are started again when they crash.</param>
+internal sealed class MachinePark(
+    IEnumerable<MachineRuntime> runtimes, IEnumerable<KeyValuePair<MachineId, MachinePower>> powers, IReadOnlyCollection<CrashRestart> restarts)
     : IAsyncDisposable
 {
     private readonly ImmutableDictionary<MachineId, MachinePower> _powers = powers.ToImmutableDictionary();
@@ -31,10 +33,15 @@ internal sealed class MachinePark(IEnumerable<MachineRuntime> runtimes, IEnumera
     }
 
     /// <summary>
-    /// Keeps looking for machines that others start, and for ours that did not answer when they should have been adopted, until cancelled.
+    /// Keeps looking for machines that others start, and for ours that did not answer when they should have been adopted, and starts those
+    /// again that crash and should run, until cancelled.
     /// </summary>
-    public Task AwaitExternalAsync(CancellationToken cancellationToken) => Task.WhenAll(
-        All.Values.Select(runtime => runtime.AwaitOthersAsync(cancellationToken)).Append(Task.Delay(Timeout.Infinite, cancellationToken)));
+    public Task AttendAsync(CancellationToken cancellationToken) => Task.WhenAll(
+    [
+        .. All.Values.Select(runtime => runtime.AwaitOthersAsync(cancellationToken)),
+        .. restarts.Select(restart => restart.RunAsync(cancellationToken)),
+        Task.Delay(Timeout.Infinite, cancellationToken),
+    ]);
 
     public async ValueTask DisposeAsync()
     {

@@ -13,11 +13,10 @@ internal sealed class MachinePower(
     ManagedMachine options, MachinePaths paths, DaemonOptions daemon, MachineRuntime runtime, GuestLinks links, IProcessLauncher launcher,
     TimeProvider clock) : IDisposable
 {
-    private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan QuitDeadline = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan ConnectPause = TimeSpan.FromMilliseconds(20);
 
     private readonly SemaphoreSlim _turn = new(1);
+    private readonly QemuLaunch _launch = new(paths.QemuLog, runtime, launcher, clock);
 
     /// <summary>QEMU's program and command line, as <see cref="StartAsync"/> would use them.</summary>
     /// <exception cref="SwitchException">QEMU or its firmware is missing.</exception>
@@ -26,58 +25,38 @@ internal sealed class MachinePower(
 
     /// <summary>Returns once QEMU runs and answers. The guest is only beginning to boot then.</summary>
     /// <exception cref="SwitchException">Running already, or it didn't start: nothing is left of it.</exception>
-    public Task StartAsync(Action<string> progress, CancellationToken cancellationToken) => InTurnAsync(async () =>
-    {
-        await CheckOffAsync(cancellationToken);
-        var (program, arguments) = CommandLine();
-        var version = await QemuProgram.CheckAsync(program, cancellationToken);
-        var user = QemuUser.For(daemon);
-        CheckDisks();
-        MachineFiles.Prepare(options, paths, user);
-        progress($"starting QEMU {version}");
-        runtime.Set(_ => MachineStatus.Off with { Power = Power.Starting });
-        try
-        {
-            await LaunchAsync(new($"vm-{options.Id}", program, arguments, paths.QemuLog) { User = user is null ? null : new(user.Name, $"{user.Gid}") }, cancellationToken);
-        }
-        catch (Exception failure)
-        {
-            runtime.Set(_ => MachineStatus.Off with { Trouble = failure.Message });
-            throw;
-        }
-
-        progress($"{options.Id} runs, process {runtime.Status.Pid}");
-    });
+    public Task StartAsync(Action<string> progress, CancellationToken cancellationToken) =>
+        InTurnAsync(() => StartInTurnAsync(progress, cancellationToken));
 
     /// <summary>
     /// Asks the guest to shut down, by its agent where one is live and by the power button (ACPI) in any case; tells QEMU to quit when the
-    /// time is over, and kills it when it doesn't. Returns once QEMU is gone.
+    /// time is over, and kills it when it doesn't. Returns once QEMU is gone. A crashed machine that waits to be started again stays off.
     /// </summary>
-    public Task StopAsync(TimeSpan? timeout, Action<string> progress, CancellationToken cancellationToken) => InTurnAsync(async () =>
+    public Task StopAsync(TimeSpan? timeout, Action<string> progress, CancellationToken cancellationToken) =>
+        InTurnAsync(() => TryCallOff(progress) ? Task.CompletedTask : StopInTurnAsync(timeout, progress, cancellationToken));
+
+    /// <summary>Stops, as <see cref="StopAsync"/> does, and starts anew. The devices that it held stay home.</summary>
+    public Task RestartAsync(TimeSpan? timeout, Action<string> progress, CancellationToken cancellationToken) => InTurnAsync(async () =>
     {
-        var process = RunningProcess();
-        var patience = timeout ?? options.ShutdownTimeout;
-        runtime.Set(status => status with { Power = Power.Stopping });
-        progress(links.TryRequestShutdown(options.Id) ? "asked the guest's agent to shut down" : "no agent is live; pressing the power button");
-        await SayAsync(client => client.SystemPowerdownAsync(cancellationToken));
-        if (await EndsWithinAsync(process, patience, cancellationToken)) return;
-        progress($"the guest did not shut down within {patience.TotalSeconds:0.#} s; telling QEMU to quit");
-        await SayAsync(client => client.QuitAsync(cancellationToken));
-        if (await EndsWithinAsync(process, QuitDeadline, cancellationToken)) return;
-        progress("QEMU does not quit; killing it");
-        process.Signal(ProcessSignal.Kill);
-        await ExpectEndAsync(process, cancellationToken);
+        await StopInTurnAsync(timeout, progress, cancellationToken);
+        await StartInTurnAsync(progress, cancellationToken);
     });
 
     /// <summary>Ends QEMU at once, as pulling the plug would.</summary>
     public Task KillAsync(Action<string> progress, CancellationToken cancellationToken) => InTurnAsync(async () =>
     {
+        if (TryCallOff(progress)) return;
         var process = RunningProcess();
         progress($"killing QEMU, process {process.Pid}");
         runtime.Set(status => status with { Power = Power.Stopping });
         process.Signal(ProcessSignal.Kill);
         await ExpectEndAsync(process, cancellationToken);
     });
+
+    /// <summary>Starts a machine that crashed, unless somebody has started or stopped it meanwhile.</summary>
+    /// <exception cref="SwitchException">It didn't start.</exception>
+    public Task StartCrashedAsync(CancellationToken cancellationToken) =>
+        InTurnAsync(() => HasCrashed() ? StartInTurnAsync(_ => { }, cancellationToken) : Task.CompletedTask);
 
     public void Dispose() => _turn.Dispose();
 
@@ -94,6 +73,61 @@ internal sealed class MachinePower(
         {
             _turn.Release();
         }
+    }
+
+    private async Task StartInTurnAsync(Action<string> progress, CancellationToken cancellationToken)
+    {
+        await CheckOffAsync(cancellationToken);
+        var (program, arguments) = CommandLine();
+        var version = await QemuProgram.CheckAsync(program, cancellationToken);
+        var user = QemuUser.For(daemon);
+        CheckDisks();
+        MachineFiles.Prepare(options, paths, user);
+        progress($"starting QEMU {version}");
+        runtime.Set(_ => MachineStatus.Off with { Power = Power.Starting });
+        try
+        {
+            await _launch.RunAsync(
+                new($"vm-{options.Id}", program, arguments, paths.QemuLog) { User = user is null ? null : new(user.Name, $"{user.Gid}") }, cancellationToken);
+        }
+        catch (Exception failure)
+        {
+            runtime.Set(_ => MachineStatus.Off with { Trouble = failure.Message });
+            throw;
+        }
+
+        progress($"{options.Id} runs, process {runtime.Status.Pid}");
+    }
+
+    private async Task StopInTurnAsync(TimeSpan? timeout, Action<string> progress, CancellationToken cancellationToken)
+    {
+        var process = RunningProcess();
+        var patience = timeout ?? options.ShutdownTimeout;
+        runtime.Set(status => status with { Power = Power.Stopping });
+        progress(links.TryRequestShutdown(options.Id) ? "asked the guest's agent to shut down" : "no agent is live; pressing the power button");
+        await SayAsync(client => client.SystemPowerdownAsync(cancellationToken));
+        if (!await EndsWithinAsync(process, patience, cancellationToken))
+        {
+            progress($"the guest did not shut down within {patience.TotalSeconds:0.#} s; telling QEMU to quit");
+            await SayAsync(client => client.QuitAsync(cancellationToken));
+            if (!await EndsWithinAsync(process, QuitDeadline, cancellationToken))
+            {
+                progress("QEMU does not quit; killing it");
+                process.Signal(ProcessSignal.Kill);
+            }
+        }
+
+        await ExpectEndAsync(process, cancellationToken);
+    }
+
+    private bool HasCrashed() => runtime.Status is { Power: Power.Crashed, HasProcess: false };
+
+    private bool TryCallOff(Action<string> progress)
+    {
+        if (options.Restart == RestartPolicy.Never || !HasCrashed()) return false;
+        runtime.Set(_ => MachineStatus.Off);
+        progress($"{options.Id} had crashed; it is off now and is not started again");
+        return true;
     }
 
     private ProcessHandle RunningProcess() =>
@@ -127,52 +161,6 @@ internal sealed class MachinePower(
             throw new SwitchException(Failure.Failed, $"{options.Id} can't start: its disk {disk.File} is not there");
     }
 
-    private async Task LaunchAsync(ProcessSpec spec, CancellationToken cancellationToken)
-    {
-        using var process = await launcher.LaunchAsync(spec, cancellationToken);
-        using var late = new CancellationTokenSource(StartDeadline, clock);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);
-        try
-        {
-            while (!await ConnectAsync(either.Token))
-            {
-                if (process.Exited.IsCompleted) throw new SwitchException(Failure.Failed, $"QEMU ended at start: {LastWords()}");
-
-                // QEMU tells nobody that its socket is ready: the way to see it is to try.
-                await Task.WhenAny(process.Exited, Task.Delay(ConnectPause, clock, either.Token));
-            }
-        }
-        catch (Exception failure)
-        {
-            process.Signal(ProcessSignal.Kill);
-            if (failure is OperationCanceledException && late.IsCancellationRequested)
-                throw new SwitchException(Failure.TimedOut, $"QEMU did not answer within {StartDeadline.TotalSeconds} s of its start; it was ended", failure);
-            throw;
-        }
-    }
-
-    private async Task<bool> ConnectAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await runtime.TryConnectAsync(cancellationToken);
-        }
-        catch (QmpException)
-        {
-            // Made, but not listened on yet; or QEMU is just ending. The caller looks which.
-            return false;
-        }
-    }
-
-    /// <summary>What QEMU wrote last: often a cause, and a line below it a hint.</summary>
-    private string LastWords()
-    {
-        var lines = File.Exists(paths.QemuLog) ? File.ReadLines(paths.QemuLog).Where(line => line.Trim().Length > 0).TakeLast(2) : [];
-        return string.Join(' ', lines.Select(line => line.Trim())) is { Length: > 0 } words
-            ? $"{words} (all of it in {paths.QemuLog})"
-            : $"it said nothing (its log is {paths.QemuLog})";
-    }
-
     private async Task SayAsync(Func<QmpClient, Task> say)
     {
         try
@@ -203,5 +191,8 @@ internal sealed class MachinePower(
     {
         if (!await EndsWithinAsync(process, QuitDeadline, cancellationToken))
             throw new SwitchException(Failure.TimedOut, $"QEMU (process {process.Pid}) was killed but does not end; the kernel holds it");
+
+        // Else a start right after this would find a machine that seems to run.
+        await runtime.SessionEnd.WaitAsync(QuitDeadline, clock, cancellationToken);
     }
 }

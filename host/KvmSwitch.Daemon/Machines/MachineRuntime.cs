@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using System.Threading.Channels;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
@@ -35,6 +36,9 @@ internal sealed partial class MachineRuntime(
 
     private readonly CancellationTokenSource _closing = new();
     private readonly SemaphoreSlim _connecting = new(1);
+    private readonly Channel<MachineStatus> _crashes = Channel.CreateBounded<MachineStatus>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
+
     private volatile QmpClient? _client;
     private volatile ProcessHandle? _process;
     private volatile Recipient? _recipient;
@@ -49,6 +53,12 @@ internal sealed partial class MachineRuntime(
 
     /// <summary>QEMU's process; null when it isn't running.</summary>
     public ProcessHandle? Process => _process;
+
+    /// <summary>Each time that QEMU ended by itself.</summary>
+    public ChannelReader<MachineStatus> Crashes => _crashes.Reader;
+
+    /// <summary>Ends when the QMP session has ended and <see cref="Status"/> tells what became of QEMU.</summary>
+    public Task SessionEnd => _watch;
 
     /// <summary>The session to a QEMU that runs.</summary>
     /// <exception cref="SwitchException">It isn't running, or doesn't answer.</exception>
@@ -334,6 +344,7 @@ internal sealed partial class MachineRuntime(
                 Power.Crashed, 0, panicked ? status.Trouble : "QEMU ended by itself; its last words are in its log", status.QemuVersion));
         LogExited(Id, expected ? "as asked" : "by itself");
         listener.GuestLost(Id, Gesture.MachineExit);
+        if (!expected) _crashes.Writer.TryWrite(Status);
     }
 
     private async Task<bool> HasExitedSoonAsync()

@@ -131,11 +131,13 @@ public sealed class AgainstDaemonTests : IAsyncLifetime
         Assert.Equal((0, "   0.0 s  starting QEMU\n   1.2 s  win runs\n", ""), (run.Exit, run.Out, run.Error));
         var stop = await RunAsync("vm", "stop", "--timeout", "5s", "--json");
         Assert.Equal("""{"text":"starting QEMU","done":false,"elapsed_ms":20}""", stop.Out.Split('\n')[0]);
+        await RunAsync("vm", "restart", "win", "--timeout", "5s");
         await RunAsync("vm", "kill", "win");
         object[] expected =
         [
             new MachineRequest { Machine = "win" },
             new StopMachineRequest { Timeout = Duration.FromTimeSpan(TimeSpan.FromSeconds(5)) },
+            new StopMachineRequest { Machine = "win", Timeout = Duration.FromTimeSpan(TimeSpan.FromSeconds(5)) },
             new MachineRequest { Machine = "win" },
         ];
         Assert.Equal(expected, daemon.Control.Asked);

@@ -14,7 +14,11 @@ internal sealed record CliRun(int Exit, string Out, string Error)
         using var output = new StringWriter();
         using var error = new StringWriter();
         var around = new Surroundings(output, error) { Time = Examples.Time() };
-        var exit = await CommandLine.RunAsync(args, change?.Invoke(around) ?? around, cancellation);
+
+        // The CLI waits in system calls: it gets a thread of its own here too, and not one that the daemon beside it needs.
+        var exit = await Task.Factory.StartNew(
+            () => CommandLine.RunAsync(args, change?.Invoke(around) ?? around, () => cancellation),
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
         return new CliRun((int)exit, output.ToString(), error.ToString());
     }
 }

@@ -3,6 +3,7 @@ using System.Text;
 using Grpc.Core;
 using KvmSwitch.Cli;
 using KvmSwitch.Cli.Connection;
+using KvmSwitch.Cli.Parsing;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Xunit;
@@ -52,7 +53,7 @@ public sealed class FailureTests : IDisposable
     [Fact]
     public void The_usual_socket_is_started_with_systemd()
     {
-        var failure = DaemonChannel.Describe(new SocketException((int)SocketError.ConnectionRefused), "/run/kvmswitch/control.sock");
+        var failure = DaemonSocket.Describe(new SocketException((int)SocketError.ConnectionRefused), "/run/kvmswitch/control.sock");
         Assert.Equal(ExitCode.NoDaemon, failure.Exit);
         Assert.EndsWith("nothing listens at /run/kvmswitch/control.sock; start it with 'sudo systemctl start kvmswitchd'", failure.Message);
     }
@@ -80,7 +81,7 @@ public sealed class FailureTests : IDisposable
     [Fact]
     public void No_permission_names_the_group()
     {
-        var failure = DaemonChannel.Describe(new SocketException((int)SocketError.AccessDenied), "/run/kvmswitch/control.sock");
+        var failure = DaemonSocket.Describe(new SocketException((int)SocketError.AccessDenied), "/run/kvmswitch/control.sock");
         Assert.Equal(ExitCode.Refused, failure.Exit);
         Assert.Equal("no permission to use /run/kvmswitch/control.sock: join the group 'kvmswitch' ('sudo usermod -aG kvmswitch $USER', then log in again)", failure.Message);
     }
@@ -136,7 +137,7 @@ public sealed class FailureTests : IDisposable
         Assert.Equal((1, "", ""), (run.Exit, run.Out, run.Error));
     }
 
-    [Theory, InlineData("status", ""), InlineData("give desk", "kvmswitch: interrupted; 'kvmswitch status' shows how far it came\n"), InlineData("vm start", "kvmswitch: interrupted; 'kvmswitch status' shows how far it came\n")]
+    [Theory, InlineData("take desk", "kvmswitch: interrupted; 'kvmswitch status' shows how far it came\n"), InlineData("give desk", "kvmswitch: interrupted; 'kvmswitch status' shows how far it came\n"), InlineData("vm start", "kvmswitch: interrupted; 'kvmswitch status' shows how far it came\n")]
     public async Task Ctrl_C_ends_the_call_and_exits_with_130(string line, string error)
     {
         await using var daemon = await FakeDaemon.StartAsync();
@@ -149,6 +150,17 @@ public sealed class FailureTests : IDisposable
         var run = await CliRun.Async([.. line.Split(' '), "--socket", daemon.Socket], cancellation: stop.Token);
         Assert.Equal((130, "", error), (run.Exit, run.Out, run.Error));
         await daemon.Control.CallCancelled.Task.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task A_question_leaves_the_signals_to_end_it()
+    {
+        await using var daemon = await FakeDaemon.StartAsync();
+        var around = new Surroundings(TextWriter.Null, TextWriter.Null);
+        var exit = await Task.Run(() => CommandLine.RunAsync(["status", "--socket", daemon.Socket], around, () => throw new InvalidOperationException()));
+        Assert.Equal(ExitCode.Done, exit);
+        Assert.True(((Request.Run)CommandLine.Parse(["status", "--watch"], around)).Command.MindsInterruption);
+        Assert.True(((Request.Run)CommandLine.Parse(["give", "desk"], around)).Command.MindsInterruption);
     }
 
     [Fact]

@@ -57,6 +57,9 @@ public sealed class FakeControl : Control.ControlBase
     public override Task StopMachine(StopMachineRequest request, IServerStreamWriter<MachineProgress> responseStream, ServerCallContext context) =>
         ProgressAsync(request, responseStream, context);
 
+    public override Task RestartMachine(StopMachineRequest request, IServerStreamWriter<MachineProgress> responseStream, ServerCallContext context) =>
+        ProgressAsync(request, responseStream, context);
+
     public override Task KillMachine(MachineRequest request, IServerStreamWriter<MachineProgress> responseStream, ServerCallContext context) =>
         ProgressAsync(request, responseStream, context);
 

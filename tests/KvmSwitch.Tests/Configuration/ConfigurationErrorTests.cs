@@ -40,6 +40,7 @@ public sealed class ConfigurationErrorTests
         { "[machine.win]|extra_serial = [\"a/b\"]", "f:2:17: machine.win.extra_serial: 'a/b' is no name for a serial port; write up to 16 lower-case letters, digits and '-', beginning with a letter" },
         { "[machine.win]|extra_serial = [\"a\", \"b\", \"c\", \"d\"]", "f:2:16: machine.win.extra_serial: a machine has 4 serial ports at most; name 3 or fewer" },
         { "[machine.win]|extra_arguments = [1]", "f:2:20: machine.win.extra_arguments: holds a number; write an array of strings ([\"…\"])" },
+        { "[machine.win]|restart = \"always\"", "f:2:11: machine.win.restart: 'always' is unknown; write one of \"never\", \"on-crash\"" },
         { "[machine.win]|shutdown_timeout = \"2h\"", "f:2:20: machine.win.shutdown_timeout: '2h' is no duration; write a duration with its unit, as \"500ms\", \"2s\" or \"1m\"" },
         { "[machine.win]|kind = \"external\"|usb_buses = [\"usb.0\"]", "f:1:10: machine.win.qmp: is missing; write the absolute path of the QMP socket" },
         { "[machine.win]|kind = \"external\"|qmp = \"/q\"", "f:1:10: machine.win.usb_buses: is missing; write QEMU's names of the USB buses that may take devices, as [\"usb.0\"]" },

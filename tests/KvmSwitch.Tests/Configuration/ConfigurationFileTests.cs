@@ -43,6 +43,7 @@ public sealed class ConfigurationFileTests
         display = "vnc"
         extra_arguments = ["-S", ""]
         shutdown_timeout = "90s"
+        restart = "on-crash"
         [machine.old]
         kind = "external"
         qmp = "/run/qmp.sock"
@@ -107,6 +108,8 @@ public sealed class ConfigurationFileTests
         Assert.Equal(["watch"], win.ExtraSerial);
         Assert.Equal(["-S", ""], win.ExtraArguments);
         Assert.Equal(TimeSpan.FromSeconds(90), win.ShutdownTimeout);
+        Assert.Equal(RestartPolicy.OnCrash, win.Restart);
+        Assert.Equal(RestartPolicy.Never, new ManagedMachine(win.Id).Restart);
     }
 
     [Fact]

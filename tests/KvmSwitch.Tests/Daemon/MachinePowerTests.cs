@@ -17,6 +17,7 @@ public sealed class MachinePowerTests : IAsyncDisposable
 
     private readonly Folder _folder = new();
     private readonly FakeQemu _fake;
+    private readonly List<FakeQemu> _fakes = [];
     private readonly List<string> _progress = [];
     private readonly List<IAsyncDisposable> _runtimes = [];
 
@@ -24,8 +25,7 @@ public sealed class MachinePowerTests : IAsyncDisposable
     {
         // QEMU runs as somebody without rights when the tests run as root.
         File.SetUnixFileMode(_folder.Root, (UnixFileMode)Convert.ToInt32("755", 8));
-        _fake = FakeQemu.Start(_folder["fake.sock"]);
-        File.SetUnixFileMode(_folder["fake.sock"], (UnixFileMode)Convert.ToInt32("777", 8));
+        _fake = Fake();
     }
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -36,6 +36,7 @@ public sealed class MachinePowerTests : IAsyncDisposable
     {
         foreach (var runtime in _runtimes) await runtime.DisposeAsync();
         await _fake.DisposeAsync();
+        foreach (var fake in _fakes) await fake.DisposeAsync();
         _folder.Dispose();
     }
 
@@ -56,6 +57,24 @@ public sealed class MachinePowerTests : IAsyncDisposable
         Assert.Equal(MachineStatus.Off, runtime.Status);
         Assert.Contains("no agent is live; pressing the power button", _progress);
         await RefusedAsync(Failure.Refused, "win is not running", power.StopAsync(null, _progress.Add, Stop));
+    }
+
+    [Fact]
+    public async Task A_machine_that_is_stopped_can_be_started_at_once_and_a_restart_is_both()
+    {
+        var (power, runtime, _) = Create(QemuProcess.Write(_folder, _fake.SocketPath));
+        await power.StartAsync(_progress.Add, Stop).WaitAsync(MachineRig.Patience, Stop);
+        var first = runtime.Status.Pid;
+
+        await power.RestartAsync(null, AnewFrom, Stop).WaitAsync(MachineRig.Patience, Stop);
+
+        Assert.Equal(Power.Running, runtime.Status.Power);
+        Assert.NotEqual(first, runtime.Status.Pid);
+        Assert.Equal(
+            ["no agent is live; pressing the power button", "starting QEMU 9.2.1", $"win runs, process {runtime.Status.Pid}"], _progress.TakeLast(3));
+        await power.KillAsync(_progress.Add, Stop).WaitAsync(MachineRig.Patience, Stop);
+        Assert.Equal(MachineStatus.Off, runtime.Status);
+        await RefusedAsync(Failure.Refused, "win is not running", power.RestartAsync(null, _progress.Add, Stop));
     }
 
     [Fact]
@@ -165,6 +184,20 @@ public sealed class MachinePowerTests : IAsyncDisposable
 
         Assert.Equal(Power.Running, runtime.Status.Power);
         await power.KillAsync(_progress.Add, Stop).WaitAsync(MachineRig.Patience, Stop);
+    }
+
+    /// <summary>A fake that was shut down is over; the next QEMU needs another.</summary>
+    private void AnewFrom(string line)
+    {
+        _progress.Add(line);
+        if (line.StartsWith("starting", StringComparison.Ordinal)) _fakes.Add(Fake());
+    }
+
+    private FakeQemu Fake()
+    {
+        var fake = FakeQemu.Start(_folder["fake.sock"]);
+        File.SetUnixFileMode(_folder["fake.sock"], (UnixFileMode)Convert.ToInt32("777", 8));
+        return fake;
     }
 
     private static async Task RefusedAsync(Failure failure, string says, Task call)
