@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using KvmSwitch.Core;
 
 namespace KvmSwitch.Linux;
@@ -8,6 +9,9 @@ namespace KvmSwitch.Linux;
 /// </summary>
 internal sealed class BlockUses
 {
+    private const int EBUSY = 16;
+    private const int O_EXCL = 0x80;
+    private const int O_NONBLOCK = 0x800;
     private static readonly string[] Vital = ["/", "/usr", "/var", "/etc", "/boot", "/boot/efi", "/efi", "/nix"];
     private readonly KernelPaths _paths;
     private readonly string _blocks;
@@ -28,9 +32,25 @@ internal sealed class BlockUses
 
     public IEnumerable<PciUse> Behind(PciAddress function)
     {
-        foreach (var name in SysfsPath.NamesIn(_blocks))
+        var disks = SysfsPath.NamesIn(_blocks)
+            .Where(name => SysfsPath.FunctionsIn(SysfsPath.TargetOf(Path.Combine(_blocks, name))).Contains(function)).ToArray();
+        var uses = Known(function, disks).ToArray();
+        return uses.Length > 0 ? uses : disks
+            .Where(name => IsClaimed(Path.Combine(_paths.Dev, name.Replace('!', '/'))))
+            .Select(name => new PciUse(function, $"{SysfsText.Clean(name)}, which the kernel uses (as ZFS does)", "", IsVital: true));
+    }
+
+    /// <summary>Whether the kernel has it for itself: then it can't be opened exclusively (open(2) of block devices).</summary>
+    internal static bool IsClaimed(string node)
+    {
+        using var file = Libc.Open(node, Libc.O_RDONLY | O_EXCL | O_NONBLOCK | Libc.O_CLOEXEC, 0);
+        return file.IsInvalid && Marshal.GetLastPInvokeError() == EBUSY;
+    }
+
+    private IEnumerable<PciUse> Known(PciAddress function, string[] disks)
+    {
+        foreach (var name in disks)
         {
-            if (!SysfsPath.FunctionsIn(SysfsPath.TargetOf(Path.Combine(_blocks, name))).Contains(function)) continue;
             var claims = _claims[name].Distinct().OrderBy(claim => !Vital.Contains(claim)).ToArray();
             var text = SysfsText.Clean(name);
             if (claims.Contains("swap")) yield return new(function, $"{text}, used as swap", "switch it off with swapoff", IsVital: true);

@@ -7,8 +7,10 @@ namespace KvmSwitch.Linux;
 /// <param name="Functions">Of the route, in its order; null for one that isn't there.</param>
 /// <param name="Group">All functions of the IOMMU groups concerned.</param>
 /// <param name="HasVfio">The kernel has vfio-pci.</param>
+/// <param name="InUse">One that a program has already that we didn't lend it to; null: none.</param>
 internal sealed record ControllerFacts(
-    ImmutableArray<(PciAddress Address, PciFunction? Found)> Functions, ImmutableArray<PciFunction> Group, ImmutableArray<PciUse> Uses, bool HasVfio);
+    ImmutableArray<(PciAddress Address, PciFunction? Found)> Functions, ImmutableArray<PciFunction> Group, ImmutableArray<PciUse> Uses, bool HasVfio,
+    PciFunction? InUse);
 
 /// <summary>Says what speaks against giving a controller away. Pure.</summary>
 internal static class ControllerGuard
@@ -26,6 +28,8 @@ internal static class ControllerGuard
                 throw Refusal($"{name} can't be given: the IOMMU is off; switch on VT-d or AMD-Vi in the firmware, and on Intel start the kernel with intel_iommu=on");
         }
 
+        if (facts.InUse is { } inUse)
+            throw Refusal($"{name} can't be given: another program has {inUse.Address} open through vfio, such as a machine that isn't ours; stop that first");
         if (!facts.HasVfio) throw Refusal($"{name} can't be given: the kernel's module vfio-pci isn't loaded; load it with 'modprobe vfio-pci'");
         CheckGroups(name, facts);
         if (facts.Uses.FirstOrDefault(use => use.IsVital) is { } vital) throw Refusal($"{name} can't be given: {vital.Function} carries {vital.What}");

@@ -119,7 +119,9 @@ public sealed class ControllerHostSide : IHostSide
         var there = functions.Select(function => function.Found).OfType<PciFunction>().ToArray();
         var group = there.Select(function => function.IommuGroup).OfType<int>().Distinct().SelectMany(number => _inventory.Group(number)).ToImmutableArray();
         var uses = there.Where(function => function.Driver is not (null or PciFunction.Vfio)).SelectMany(_uses.Behind).ToImmutableArray();
-        ControllerGuard.Check(device.Id.Value, new(functions, group, uses, _inventory.HasDriver(PciFunction.Vfio)), force);
+        var foreign = there.Where(function => function.Driver == PciFunction.Vfio && _memory.Find(function.Address) is null);
+        var lent = foreign.FirstOrDefault(function => function.IommuGroup is { } number && _nodes.IsInUse(number));
+        ControllerGuard.Check(device.Id.Value, new(functions, group, uses, _inventory.HasDriver(PciFunction.Vfio), lent), force);
         return [.. there];
     }
 

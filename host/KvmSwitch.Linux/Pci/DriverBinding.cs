@@ -21,7 +21,7 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
         await lanes.OverrideAsync(function, PciFunction.Vfio, cancellationToken);
         await FreeAsync(name, function, cancellationToken);
         var error = await lanes.ProbeAsync(function, cancellationToken);
-        if (!await BecomesAsync(() => DriverOf(function) == PciFunction.Vfio, cancellationToken)) throw Failed(name, function, "vfio-pci doesn't take it", error);
+        if (!await BecomesAsync(() => DriverOf(function) == PciFunction.Vfio, error, cancellationToken)) throw Failed(name, function, "vfio-pci doesn't take it", error);
     }
 
     /// <summary>From whatever driver it has; to none.</summary>
@@ -30,7 +30,7 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     {
         if (DriverOf(function) is not { } driver) return;
         var error = await lanes.UnbindAsync(function, driver, cancellationToken);
-        if (!await BecomesAsync(() => DriverOf(function) != driver, cancellationToken)) throw Failed(name, function, $"{driver} doesn't let go of it", error);
+        if (!await BecomesAsync(() => DriverOf(function) != driver, error, cancellationToken)) throw Failed(name, function, $"{driver} doesn't let go of it", error);
     }
 
     /// <summary>Back to its driver, and free again to be bound to any.</summary>
@@ -52,7 +52,7 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     /// <exception cref="SwitchException">Failed: it doesn't come to be.</exception>
     public async Task UntilAsync(DeviceId name, Func<bool> look, string otherwise, CancellationToken cancellationToken)
     {
-        if (!await BecomesAsync(look, cancellationToken)) throw new SwitchException(Failure.Failed, $"{name}: {otherwise}");
+        if (!await BecomesAsync(look, 0, cancellationToken)) throw new SwitchException(Failure.Failed, $"{name}: {otherwise}");
     }
 
     /// <summary>vfio-pci claims it by its id, as the kernel's command line may say: so allow its own driver alone, and all others after.</summary>
@@ -69,27 +69,28 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     private async Task<int> ProbeAsync(PciAddress function, CancellationToken cancellationToken)
     {
         var error = await lanes.ProbeAsync(function, cancellationToken);
-        await BecomesAsync(() => DriverOf(function) is not null, cancellationToken);
+        await BecomesAsync(() => DriverOf(function) is not null, error, cancellationToken);
         return error;
     }
 
     private async Task<int> BindAsync(PciAddress function, string driver, CancellationToken cancellationToken)
     {
         var error = await lanes.BindAsync(function, driver, cancellationToken);
-        await BecomesAsync(() => DriverOf(function) is not null, cancellationToken);
+        await BecomesAsync(() => DriverOf(function) is not null, error, cancellationToken);
         return error;
     }
 
     private string? DriverOf(PciAddress function) => inventory.At(function)?.Driver;
 
+    /// <param name="error">What the write before it answered: after an error, a single look is enough.</param>
     /// <returns>False when it doesn't in time.</returns>
-    private async Task<bool> BecomesAsync(Func<bool> look, CancellationToken cancellationToken)
+    private async Task<bool> BecomesAsync(Func<bool> look, int error, CancellationToken cancellationToken)
     {
         using var listener = events.Listen();
         var start = clock.GetTimestamp();
         while (!look())
         {
-            if (clock.GetElapsedTime(start) >= Patience) return false;
+            if (error != 0 || clock.GetElapsedTime(start) >= Patience) return false;
             await listener.WaitAsync(uevent => uevent.Subsystem is "pci" or "vfio", Recheck, clock, cancellationToken);
         }
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using KvmSwitch.Core;
 
 namespace KvmSwitch.Linux;
@@ -70,7 +69,7 @@ internal sealed class DriverLanes(KernelPaths paths, ISysfsWriter writer, TimeSp
         {
             ended.SetResult(writer.Write(path, text));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ExternalException)
+        catch (Exception e)
         {
             ended.SetException(e);
         }

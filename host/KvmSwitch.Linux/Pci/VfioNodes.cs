@@ -10,10 +10,18 @@ namespace KvmSwitch.Linux;
 internal sealed class VfioNodes(KernelPaths paths)
 {
     private const string Subsystem = "vfio";
+    private const int EBUSY = 16;
 
     public string PathOf(int group) => Path.Combine(paths.Dev, Subsystem, $"{group}");
 
     public bool Exists(int group) => File.Exists(PathOf(group));
+
+    /// <summary>Whether some program has the group open: only one can (drivers/vfio/group.c).</summary>
+    public bool IsInUse(int group)
+    {
+        using var node = Libc.Open(PathOf(group), Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+        return node.IsInvalid && Marshal.GetLastPInvokeError() == EBUSY;
+    }
 
     /// <summary>Waits until udev's rules ran for new nodes, as they may set another owner; not longer than the bound, as they may not exist.</summary>
     public static async Task SettleAsync(UeventListener listener, IEnumerable<int> groups, TimeSpan bound, TimeProvider clock, CancellationToken cancellationToken)

@@ -79,6 +79,18 @@ public sealed class ControllerGuardTests : IDisposable
         Assert.Null(RefusalOf([home], force: true));
     }
 
+    [Fact]
+    public void What_another_program_has_open_is_refused()
+    {
+        _tree.Pci.Bind("0000:00:1a.0", PciTree.Vfio);
+        var facts = Facts(["0000:00:1a.0"], []);
+
+        var refusal = Assert.Throws<SwitchException>(() => ControllerGuard.Check("ports", facts with { InUse = facts.Functions[0].Found }, force: true));
+
+        Assert.Equal(
+            "ports can't be given: another program has 0000:00:1a.0 open through vfio, such as a machine that isn't ours; stop that first", refusal.Message);
+    }
+
     private static PciAddress[] Parse(string[] functions) => [.. functions.Select(PciAddress.Parse)];
 
     private void Check(params string[] functions) => ControllerGuard.Check("ports", Facts(functions, []), force: false);
@@ -88,7 +100,7 @@ public sealed class ControllerGuardTests : IDisposable
         var inventory = new PciInventory(_tree.Paths);
         var named = Parse(functions).Select(address => (Address: address, Found: inventory.At(address))).ToImmutableArray();
         var groups = named.Select(function => function.Found?.IommuGroup).OfType<int>().Distinct();
-        return new(named, [.. groups.SelectMany(group => inventory.Group(group))], uses, inventory.HasDriver(PciTree.Vfio));
+        return new(named, [.. groups.SelectMany(group => inventory.Group(group))], uses, inventory.HasDriver(PciTree.Vfio), null);
     }
 
     private string Refusal(params string[] functions)
