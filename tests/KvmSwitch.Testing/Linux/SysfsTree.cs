@@ -24,17 +24,26 @@ public sealed class SysfsTree : IDisposable
     private readonly Dictionary<string, FakeUsbDevice> _plugged = new(StringComparer.Ordinal);
     private readonly DriversProbe _probe;
     private readonly UeventHub _events = new();
+    private readonly UsbBuses _buses;
     private int _lastAddress = 1;
 
     public SysfsTree()
     {
-        Paths = new(Path.Combine(_root.FullName, "sys"), Path.Combine(_root.FullName, "dev"), Path.Combine(_root.FullName, "run"));
+        Paths = new(Path.Combine(_root.FullName, "sys"), Path.Combine(_root.FullName, "dev"), Path.Combine(_root.FullName, "run"))
+        {
+            Proc = Path.Combine(_root.FullName, "proc"),
+        };
         Directory.CreateDirectory(Devices);
         Directory.CreateDirectory(Paths.Run);
         _probe = new(Path.Combine(Paths.Sys, "bus/usb/drivers_probe"), Probe);
+        Pci = new(Paths, _events);
+        _buses = new(this, Pci);
     }
 
     public KernelPaths Paths { get; }
+
+    /// <summary>PCI functions, their drivers and IOMMU groups; none at first.</summary>
+    public PciTree Pci { get; }
 
     /// <summary>What the kernel would tell of the changes made here.</summary>
     public IUeventSource Events => _events;
@@ -56,6 +65,12 @@ public sealed class SysfsTree : IDisposable
         Plug(new(UsbPort.Parse(port), VidPid.Parse(id), serial, product, IsHub: false, classes.Length > 0 ? [.. classes] : [Hid]));
 
     public void AddHub(string port) => Plug(new(UsbPort.Parse(port), new(0x1d6b, 0x0002), "", "Hub", IsHub: true, [Hub]));
+
+    /// <summary>
+    /// Says that a USB controller of <see cref="Pci"/> has this bus. Its devices leave when its driver lets go of it, and come back some
+    /// time after a driver has it again.
+    /// </summary>
+    public void AddBus(string controller, int bus) => _buses.Add(PciAddress.Parse(controller), bus);
 
     public void Unplug(string port)
     {
@@ -132,7 +147,16 @@ public sealed class SysfsTree : IDisposable
         _root.Delete(recursive: true);
     }
 
-    private void Plug(FakeUsbDevice device)
+    /// <summary>Takes all devices off a bus, to be plugged in again later.</summary>
+    internal FakeUsbDevice[] Clear(int bus)
+    {
+        FakeUsbDevice[] devices;
+        lock (_gate) devices = [.. _plugged.Values.Where(device => device.Bus == bus).OrderBy(device => device.Port.Value, StringComparer.Ordinal)];
+        foreach (var device in devices.Reverse()) Unplug(device.Port.Value);
+        return devices;
+    }
+
+    internal void Plug(FakeUsbDevice device)
     {
         lock (_gate)
         {
@@ -199,8 +223,7 @@ public sealed class SysfsTree : IDisposable
     private void Tell(string action, string name) => _events.Publish(
         new(action, "usb", $"/devices/pci0000:00/0000:00:14.0/usb1/{name}", ImmutableDictionary<string, string>.Empty));
 
-    private string DirectoryOf(FakeUsbDevice device) =>
-        Path.Combine(Paths.Sys, "devices/pci0000:00/0000:00:14.0", $"usb{device.Bus}", device.Port.Value);
+    private string DirectoryOf(FakeUsbDevice device) => Path.Combine(_buses.DirectoryOf(device.Bus), device.Port.Value);
 
     private string NodeOf(FakeUsbDevice device) => Path.Combine(
         Paths.Dev, string.Create(CultureInfo.InvariantCulture, $"bus/usb/{device.Bus:000}/{device.Address:000}"));

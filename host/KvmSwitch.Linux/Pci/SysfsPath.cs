@@ -1,0 +1,52 @@
+using System.Collections.Immutable;
+using KvmSwitch.Core;
+
+namespace KvmSwitch.Linux;
+
+/// <summary>Where a device is in the tree of devices: the links of sysfs tell, without asking any driver.</summary>
+internal static class SysfsPath
+{
+    /// <summary>What a link of /sys/class or /sys/bus points to, as <c>../../devices/pci0000:00/0000:00:14.0/usb1/1-4</c>; empty: no such link.</summary>
+    public static string TargetOf(string link)
+    {
+        try
+        {
+            return new FileInfo(link).LinkTarget ?? "";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>The PCI functions on the way to a device, from the root down.</summary>
+    public static ImmutableArray<PciAddress> FunctionsIn(string path)
+    {
+        var found = ImmutableArray.CreateBuilder<PciAddress>();
+        foreach (var part in path.Split('/'))
+            if (PciAddress.TryParse(part, out var address)) found.Add(address);
+        return found.ToImmutable();
+    }
+
+    /// <summary>The USB port of a device or of the device that an interface belongs to; null when it isn't on USB.</summary>
+    public static UsbPort? PortIn(string path)
+    {
+        UsbPort? found = null;
+        foreach (var part in path.Split('/'))
+            if (UsbPort.TryParse(part, out var port)) found = port;
+        return found;
+    }
+
+    /// <summary>The names in a directory, in order; empty when there is no such directory.</summary>
+    public static ImmutableArray<string> NamesIn(string directory)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(directory).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+}
