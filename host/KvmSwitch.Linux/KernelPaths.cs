@@ -7,4 +7,7 @@ namespace KvmSwitch.Linux;
 public sealed record KernelPaths(string Sys, string Dev, string Run)
 {
     public static KernelPaths Real { get; } = new("/sys", "/dev", "/run");
+
+    /// <summary>procfs, absolute.</summary>
+    public string Proc { get; init; } = "/proc";
 }
