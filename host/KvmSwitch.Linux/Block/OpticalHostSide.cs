@@ -14,8 +14,8 @@ public sealed class OpticalHostSide : IHostSide
     /// <summary>QEMU's type for a drive that is handed over by SCSI passthrough.</summary>
     public const string Driver = "scsi-block";
 
-    /// <summary>Property of the attachment, <c>true</c> for a drive that can't write: QEMU refuses to open such a one for writing.</summary>
-    public const string ReadOnly = "read-only";
+    /// <summary>Properties of the attachment that begin so are for QEMU's block node (blockdev-add), the others for its device.</summary>
+    public const string NodePrefix = "node.";
 
     private const int UnlockAttempts = 3;
     private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(200);
@@ -52,8 +52,9 @@ public sealed class OpticalHostSide : IHostSide
         var blocks = await LookAsync(() => _inventory.Named(Find(device)), cancellationToken);
         await _storage.ReleaseAsync(device.Id, blocks, force, cancellationToken);
         var (node, isReadOnly) = await LookAsync(() => Claim(device), cancellationToken);
-        var properties = ImmutableDictionary<string, string>.Empty;
-        if (isReadOnly) properties = properties.Add(ReadOnly, "true");
+        // QEMU refuses to open a drive for writing that can't write.
+        var properties = ImmutableDictionary<string, string>.Empty
+            .Add(NodePrefix + "driver", "host_device").Add(NodePrefix + "read-only", isReadOnly ? "true" : "false");
         return new(device, [new(0, Driver, properties, node, new(Id: null, Serial: null))]);
     }
 

@@ -35,12 +35,21 @@ internal sealed class FakeDrives : IDiscDrives
     {
         if (!File.Exists(node)) throw Error(Libc.ENOENT);
         var drive = this[Path.GetFileName(node)];
-        return drive.Trouble is { } errno ? throw Error(errno) : drive;
+        if (drive.Trouble is not { } errno) return drive;
+        Interlocked.Increment(ref drive.Refused);
+        throw Error(errno);
     }
 
     private sealed class Handle(FakeDrive drive) : IDiscDrive
     {
-        public DiscState State => drive.Trouble is { } errno ? throw Error(errno) : drive.State;
+        public DiscState State
+        {
+            get
+            {
+                Interlocked.Increment(ref drive.Asked);
+                return drive.Trouble is { } errno ? throw Error(errno) : drive.State;
+            }
+        }
 
         public void UnlockTray()
         {
@@ -68,6 +77,8 @@ internal sealed class FakeDrive
     public int Opened;
     public int Closed;
     public int Read;
+    public int Asked;
+    public int Refused;
 
     /// <summary>An errno that every call ends with.</summary>
     public int? Trouble { get; set; }

@@ -36,7 +36,8 @@ public sealed class OpticalHostSideTests : IDisposable
         using var attachment = await Side.PrepareAsync(Bluray, Qemu, force: true, CancellationToken.None);
 
         var part = Assert.Single(attachment.Parts);
-        Assert.Equal(("scsi-block", false, 0), (part.Driver, part.Descriptor!.IsInvalid, part.Properties.Count));
+        Assert.Equal(("scsi-block", false), (part.Driver, part.Descriptor!.IsInvalid));
+        Assert.Equal(("host_device", "false"), (part.Properties["node.driver"], part.Properties["node.read-only"]));
         Assert.True(_drives["sr0"] is { IsClaimed: true, WasForWriting: true });
         Assert.Equal(("bluray", "sr0", true), Assert.Single(_storage.Released));
     }
@@ -48,7 +49,7 @@ public sealed class OpticalHostSideTests : IDisposable
 
         using var attachment = await Side.PrepareAsync(Bluray, Qemu, force: false, CancellationToken.None);
 
-        Assert.Equal([new(OpticalHostSide.ReadOnly, "true")], attachment.Parts[0].Properties);
+        Assert.Equal("true", attachment.Parts[0].Properties["node.read-only"]);
         Assert.False(_drives["sr0"].WasForWriting);
     }
 
