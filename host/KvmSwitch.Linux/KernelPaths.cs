@@ -10,4 +10,7 @@ public sealed record KernelPaths(string Sys, string Dev, string Run)
     public string Proc { get; init; } = "/proc";
 
     public static KernelPaths Real { get; } = new("/sys", "/dev", "/run");
+
+    /// <summary>procfs, absolute.</summary>
+    public string Proc { get; init; } = "/proc";
 }

@@ -14,6 +14,8 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
 
     internal FakeFdSets FdSets { get; } = new();
 
+    internal FakeBlockNodes BlockNodes => field ??= new(FdSets);
+
     internal string RunState { get; private set; } = options.Running ? "running" : "prelaunch";
 
     internal IReadOnlyDictionary<string, FakeDevice> Devices => new Dictionary<string, FakeDevice>(_devices, StringComparer.Ordinal);
@@ -34,6 +36,9 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
         "qom-get" => FakeQom.Get(command.Arguments, _devices),
         "add-fd" => FdSets.Add(command.Arguments, descriptor()),
         "remove-fd" => FdSets.Remove(command.Arguments),
+        "blockdev-add" => BlockNodes.Add(command.Arguments),
+        "blockdev-del" => BlockNodes.Delete(command.Arguments, _devices),
+        "query-named-block-nodes" => BlockNodes.List(),
         "stop" => SetRunning(false),
         "cont" => SetRunning(true),
         "system_reset" => Reset(guest: false),
@@ -78,7 +83,7 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
 
     private FakeOutcome Add(JsonObject arguments)
     {
-        if (FakeDeviceRules.Objection(arguments, _devices) is { } objection)
+        if ((FakeDeviceRules.Objection(arguments, _devices) ?? BlockNodes.Objection(arguments)) is { } objection)
         {
             return FakeOutcome.Refused(objection);
         }

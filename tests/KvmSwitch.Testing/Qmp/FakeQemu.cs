@@ -47,6 +47,9 @@ public sealed class FakeQemu : IAsyncDisposable
     /// <summary>The descriptor sets that exist now.</summary>
     public IReadOnlyCollection<int> FdSets => Locked(() => _machine.FdSets.Ids);
 
+    /// <summary>The names of the block nodes that exist now.</summary>
+    public IReadOnlyCollection<string> BlockNodes => Locked(() => _machine.BlockNodes.Names);
+
     /// <summary>QAPI's <c>RunState</c> word.</summary>
     public string RunState => Locked(() => _machine.RunState);
 

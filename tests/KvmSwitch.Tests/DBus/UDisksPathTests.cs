@@ -1,0 +1,24 @@
+using KvmSwitch.Linux;
+using Xunit;
+
+namespace KvmSwitch.Tests.DBus;
+
+public sealed class UDisksPathTests
+{
+    [Theory]
+    [InlineData("sdb1", "sdb1")]
+    [InlineData("dm-0", "dm_2d0")]
+    [InlineData("a_b", "a_b")]
+    [InlineData("cciss!c0d0", "cciss_21c0d0")]
+    public void A_device_is_named_as_UDisks_names_it(string name, string expected) =>
+        Assert.Equal("/org/freedesktop/UDisks2/block_devices/" + expected, UDisks.PathOf(name));
+
+    [Fact]
+    public void Values_know_their_signature()
+    {
+        Assert.Equal("a{sv}", BusValue.Options().Signature);
+        Assert.Equal("a{sv}", BusValue.Options(("force", new BusValue.Flag(false))).Signature);
+        Assert.Equal("(sov)", new BusValue.Group([new BusValue.Text("a"), new BusValue.Text("/", 'o'), new BusValue.Variant(new BusValue.Real(1))]).Signature);
+        Assert.Equal("{sx}", new BusValue.Entry(new BusValue.Text(""), new BusValue.Whole('x', 1)).Signature);
+    }
+}
