@@ -6,9 +6,6 @@ namespace KvmSwitch.Linux;
 /// <param name="Run">Run-time state of the system's services, absolute.</param>
 public sealed record KernelPaths(string Sys, string Dev, string Run)
 {
-    /// <summary>procfs, absolute.</summary>
-    public string Proc { get; init; } = "/proc";
-
     public static KernelPaths Real { get; } = new("/sys", "/dev", "/run");
 
     /// <summary>procfs, absolute.</summary>
