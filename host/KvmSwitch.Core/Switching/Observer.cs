@@ -43,8 +43,8 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
     private static Observation Combine(DeviceId id, HostView host, Dictionary<MachineId, ImmutableDictionary<DeviceId, Holding>> holdings)
     {
         var held = holdings.Where(pair => pair.Value.ContainsKey(id)).ToLookup(pair => pair.Value[id].IsStale, pair => pair.Key);
-        var machines = held[false].ToImmutableHashSet();
-        return new(host.Sight, host.LentTo is { } lent ? machines.Add(lent) : machines)
+        var machines = held[false].Concat(host.LentTo is { } lent ? [lent] : []).ToImmutableHashSet();
+        return new(host.Sight, machines)
         {
             Stale = [.. held[true]],
             IsPartial = host.IsPartial && !machines.IsEmpty,

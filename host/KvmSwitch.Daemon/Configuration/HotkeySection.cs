@@ -29,7 +29,7 @@ internal static class HotkeySection
     private static GuestHotkey? Read(TableReader table, ImmutableArray<MachineOptions> machines, Targets targets)
     {
         table.Read("where", "guest", Where);
-        var chord = table.Require<Chord?>("chord", null, Chord.Parse, ChordForm);
+        var chord = table.Require<Chord?>("chord", null, GuestChord, ChordForm);
         var action = table.Word("action", HotkeyAction.Return, ("return", HotkeyAction.Return), ("request", HotkeyAction.Request));
         if (!table.Has("action")) table.Fail("action", "is missing; write \"return\" (give back to the host) or \"request\" (ask the host for devices)");
         var named = table.List("targets", text => (text, devices: targets.Resolve(text)));
@@ -53,6 +53,10 @@ internal static class HotkeySection
             }
         }
     }
+
+    private static Chord GuestChord(string text) => Chord.Parse(text) is { IsDoubleTap: false } chord
+        ? chord
+        : throw new FormatException($"'{text}' is a double tap, which a guest can't watch for; write keys held together, as \"ctrl+alt+shift+h\"");
 
     private static string Where(string text) => text switch
     {

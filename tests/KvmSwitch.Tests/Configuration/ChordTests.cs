@@ -23,6 +23,11 @@ public sealed class ChordTests
     [InlineData("pause", "pause")]
     [InlineData("f13", "f13")]
     [InlineData("alt+0+kp5", "alt+0+kp5")]
+    [InlineData("rightctrl rightctrl", "rightctrl rightctrl")]
+    [InlineData("  KEY_RIGHTCTRL   RightCtrl ", "rightctrl rightctrl")]
+    [InlineData("control ctrl", "ctrl ctrl")]
+    [InlineData("shift + alt alt + shift", "alt+shift alt+shift")]
+    [InlineData("scrolllock scrolllock", "scrolllock scrolllock")]
     public void Chords_have_one_canonical_form(string text, string canonical) => Assert.Equal(canonical, Chord.Parse(text).ToString());
 
     [Theory]
@@ -33,7 +38,12 @@ public sealed class ChordTests
     [InlineData("ctrl+KEY_MENU", "there is no key 'KEY_MENU'")]
     [InlineData("ctrl+h+h", "'ctrl+h+h' has one key twice: h")]
     [InlineData("ctrl+leftctrl+h", "'ctrl+leftctrl+h' has one key twice: ctrl and leftctrl")]
-    [InlineData("ctrl", "'ctrl' is a single modifier; add another key")]
+    [InlineData("ctrl", "'ctrl' is a single modifier; add another key, or tap it twice (ctrl ctrl)")]
+    [InlineData(" ", "a chord is keys joined by '+', as ctrl+alt+h")]
+    [InlineData("ctrl shift", "'ctrl shift' taps different keys; a double tap is the same keys twice (rightctrl rightctrl); keys held together are joined by '+'")]
+    [InlineData("ctrl leftctrl", "'ctrl leftctrl' taps different keys")]
+    [InlineData("ctrl ctrl ctrl", "'ctrl ctrl ctrl' is more than a double tap")]
+    [InlineData("h h", "'h' alone is pressed while typing")]
     [InlineData("h", "'h' alone is pressed while typing; add a modifier (ctrl+alt+h)")]
     [InlineData("kp5", "'kp5' alone is pressed while typing; add a modifier (ctrl+alt+kp5)")]
     [InlineData("ctrl+a+b+c+d+e+f", "'ctrl+a+b+c+d+e+f' has more than 6 keys, which many keyboards can't report at once")]
@@ -58,6 +68,15 @@ public sealed class ChordTests
     {
         Assert.Equal(name, KeyCodes.NameOf(code));
         Assert.Equal([code], Chord.Parse($"meta+{name}").Keys[^1].Codes);
+    }
+
+    [Fact]
+    public void A_double_tap_is_another_chord_than_the_same_keys_once()
+    {
+        Assert.True(Chord.Parse("f13 f13").IsDoubleTap);
+        Assert.False(Chord.Parse("f13").IsDoubleTap);
+        Assert.NotEqual(Chord.Parse("f13 f13"), Chord.Parse("f13"));
+        Assert.Equal([[97]], Chord.Parse("rightctrl rightctrl").Keys.Select(key => key.Codes.ToArray()));
     }
 
     [Fact]

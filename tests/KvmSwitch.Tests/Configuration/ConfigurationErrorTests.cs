@@ -102,6 +102,7 @@ public sealed class ConfigurationErrorTests
         { "[[hotkey]]|action = \"return\"", "f:1:3: hotkey[0].chord: is missing; write keys joined by '+', as \"ctrl+alt+shift+h\"" },
         { "[[hotkey]]|chord = \"f13\"", "f:1:3: hotkey[0].action: is missing; write \"return\" (give back to the host) or \"request\" (ask the host for devices)" },
         { "[[hotkey]]|chord = \"ctlr+h\"|action = \"return\"", "f:2:9: hotkey[0].chord: there is no key 'ctlr'; did you mean 'ctrl'?" },
+        { "[[hotkey]]|chord = \"rightctrl rightctrl\"|action = \"return\"", "f:2:9: hotkey[0].chord: 'rightctrl rightctrl' is a double tap, which a guest can't watch for; write keys held together, as \"ctrl+alt+shift+h\"" },
         { "[[hotkey]]|where = \"host\"|chord = \"f13\"|action = \"return\"", "f:2:9: hotkey[0].where: hotkeys on the host are not there yet; bind 'kvmswitch toggle' to a key in your desktop's settings" },
         { "[[hotkey]]|chord = \"f13\"|action = \"request\"", "f:1:3: hotkey[0].targets: is needed with action = \"request\"; name the devices and sets to ask for" },
         { "[machine.m]|[device.a]|route = \"usb\"|port = \"1-4\"|[[hotkey]]|chord = \"f13\"|action = \"request\"|targets = [\"a\"]", "f:8:11: hotkey[0].targets: the guest of 'm' may not ask for 'a'; add it to guest.m.may_request" },

@@ -1,0 +1,54 @@
+namespace KvmSwitch.Linux.Input;
+
+/// <summary>A physical node that only we hear, and what it takes to give it back as it was.</summary>
+/// <param name="Leds">Lit when it was taken.</param>
+/// <param name="Caught">Keys that went down while it was being taken; null: none.</param>
+internal sealed record GrabbedNode(IEvdevNode Device, uint Leds, KeySet? Caught)
+{
+    private const int LedCount = 16;
+
+    /// <summary>Releases the keys that are down, for whoever hears the device. Their real release later changes nothing then, so nobody hears of it.</summary>
+    /// <returns>False: the device has gone.</returns>
+    public static bool ReleaseKeys(IEvdevNode device, KeySet scratch)
+    {
+        if (!device.ReadKeys(scratch)) return false;
+        var last = scratch.AtMost(KeySet.Capacity - 1);
+        for (var code = last; code >= 0; code = scratch.AtMost(code - 1))
+        {
+            if (!device.Inject([new(EventType.Key, (ushort)code, 0)])) return false;
+        }
+
+        return last < 0 || device.Inject([InputEvent.Report]);
+    }
+
+    /// <summary>Gives it back to the host. Takes some 30 ms (a grace period of the kernel's RCU), so it is not for the thread that reads input.</summary>
+    public void LetGo()
+    {
+        // While only we hear it: so keys that are still down never arrive at the host, nor do their repeats.
+        if (Caught is null) _ = ReleaseKeys(Device, new());
+        RestoreLeds();
+        Device.Ungrab();
+        if (Caught is not null) MakeUp(Caught);
+    }
+
+    /// <summary>The host may have seen these go down, or not. What is still down is released; what isn't is pressed for it as well.</summary>
+    private void MakeUp(KeySet caught)
+    {
+        var now = new KeySet();
+        if (!Device.ReadKeys(now)) return;
+        for (var code = caught.AtMost(KeySet.Capacity - 1); code >= 0; code = caught.AtMost(code - 1))
+        {
+            if (!now.Contains(code)) _ = Device.Inject([new(EventType.Key, (ushort)code, 1), InputEvent.Report]);
+            _ = Device.Inject([new(EventType.Key, (ushort)code, 0), InputEvent.Report]);
+        }
+    }
+
+    private void RestoreLeds()
+    {
+        var now = Device.ReadLeds();
+        for (ushort code = 0; code < LedCount; code++)
+        {
+            if (((now ^ Leds) >> code & 1) != 0) _ = Device.Inject([new(EventType.Led, code, (int)(Leds >> code & 1)), InputEvent.Report]);
+        }
+    }
+}

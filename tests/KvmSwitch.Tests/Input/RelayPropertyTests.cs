@@ -1,0 +1,99 @@
+using CsCheck;
+using KvmSwitch.Core;
+using KvmSwitch.Linux.Input;
+using KvmSwitch.Testing.Linux.Input;
+using Xunit;
+
+namespace KvmSwitch.Tests.Input;
+
+/// <summary>Whatever happens, in whatever order: no key sticks anywhere, and none is heard on both sides.</summary>
+public sealed class RelayPropertyTests
+{
+    private static readonly int[] Keys = [29, 56, 35, 30, 42, 97];
+
+    private static readonly Gen<(int Kind, int Key)[]> Lives = Gen.Select(Gen.Int[0, 19], Gen.Int[0, Keys.Length - 1]).Array[0, 120];
+
+    [Fact]
+    public void Every_key_that_goes_down_on_a_side_goes_up_there_and_is_heard_on_one_side_alone() => Lives.Sample(
+        life =>
+        {
+            using var bench = new RelayBench();
+            bench.Hotkeys.Watch([Chord.Parse("ctrl+alt+h"), Chord.Parse("rightctrl rightctrl"), Chord.Parse("leftshift+leftctrl")]);
+            var keyboard = bench.Plug();
+            var clock = 0L;
+            foreach (var (kind, key) in life)
+            {
+                Act(bench, ref keyboard, kind, Keys[key]);
+                // No two events of a life have the same time, also of two plug-ins.
+                clock = keyboard.Clock = Math.Max(clock, keyboard.Clock) + 1;
+            }
+
+            var whileHeld = Rest(bench).IsSubsetOf(keyboard.Held);
+            foreach (var key in Keys) keyboard.Release(key);
+            return whileHeld && Rest(bench).Count == 0 && HeardTwice(bench) == 0 && !keyboard.IsGrabbed && IsBalanced(bench.Host)
+                && bench.Kernel.Clones.All(clone => IsBalanced(clone.Guest));
+        },
+        iter: 4000);
+
+    private static void Act(RelayBench bench, ref FakeInputDevice keyboard, int kind, int key)
+    {
+        var now = keyboard;
+        switch (kind)
+        {
+            case <= 4: now.Press(key); break;
+            case <= 7: now.Release(key); break;
+            case 8: now.Repeat(key); break;
+            case <= 10: bench.Pump(); break;
+            case 11: _ = bench.Relay.OfferAsync(); break;
+            case <= 13: _ = bench.Relay.LendAsync(RelayBench.Machine); break;
+            case 14: _ = bench.Relay.ReturnAsync(); break;
+            case 15: bench.Work.Step(); break;
+            case 16: bench.Work.RunTimers(); break;
+            case 17: now.BeforeGrab = () => now.Press(key); break;
+            case 18: now.AfterGrab = () => now.Press(key); break;
+            default:
+                if (key < 60) now.Overrun();
+                if (key > 60)
+                {
+                    now.Unplug();
+                    bench.Pump();
+                    keyboard = bench.Plug();
+                }
+
+                break;
+        }
+    }
+
+    /// <summary>Lets everything come to rest at home. The keys that some side believes to be down.</summary>
+    private static HashSet<int> Rest(RelayBench bench)
+    {
+        for (var i = 0; i < 4; i++)
+        {
+            bench.Pump();
+            _ = bench.Relay.ReturnAsync();
+            bench.Work.Finish();
+        }
+
+        return [.. bench.Host.Down, .. bench.Kernel.Clones.SelectMany(clone => clone.Guest.Down)];
+    }
+
+    private static int HeardTwice(RelayBench bench)
+    {
+        var guest = bench.Kernel.Clones.SelectMany(clone => Presses(clone.Guest)).ToHashSet();
+        return Presses(bench.Host).Count(guest.Contains);
+    }
+
+    private static IEnumerable<(long, int)> Presses(EventLog log) =>
+        log.All.Where(one => one is { Type: EventType.Key, Value: 1 }).Select(one => (one.Milliseconds, (int)one.Code));
+
+    private static bool IsBalanced(EventLog log)
+    {
+        var down = new HashSet<int>();
+        foreach (var key in log.All.Where(one => one is { Type: EventType.Key, Value: 0 or 1 }))
+        {
+            if (!(key.Value == 1 ? down.Add(key.Code) : down.Remove(key.Code))) return false;
+        }
+
+        return true;
+    }
+}
