@@ -20,8 +20,8 @@ internal sealed class GuestLinks(TimeProvider time)
     /// <summary>An agent is connected, and its last heartbeat is younger than the lease.</summary>
     public bool IsLive(MachineId machine) => links.TryGetValue(machine, out var link) && link.IsLive;
 
-    /// <summary>A live agent reports devices of this bus, so that one's arrival can be confirmed.</summary>
-    public bool CanSee(MachineId machine, GuestBus bus) => links.TryGetValue(machine, out var link) && link.IsLive && link.CanSee(bus);
+    /// <summary>An agent is connected that reports devices of this bus, so that one's arrival can be confirmed. Older ones know USB alone.</summary>
+    public bool CanSee(MachineId machine, GuestBus bus) => links.TryGetValue(machine, out var link) && link.CanSee(bus);
 
     /// <summary>Null when no agent is connected.</summary>
     public AgentInfo? Info(MachineId machine) => links.TryGetValue(machine, out var link) ? link.Info : null;

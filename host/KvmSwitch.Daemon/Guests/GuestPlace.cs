@@ -15,16 +15,16 @@ internal readonly record struct GuestPlace(GuestBus Bus, string? Controller, str
     /// <param name="controller">The USB controller, as <c>0000:00:04.0</c>; null when it isn't known.</param>
     public static GuestPlace Usb(int port, string? controller) => new(GuestBus.Usb, controller, Text($"{port}"));
 
-    /// <param name="rootPort">The root port that the function is added to, as <c>0000:00:18.1</c>.</param>
+    /// <param name="rootPort">The root port that the function is added to, as <c>0000:00:18.1</c>; null when it isn't known.</param>
     /// <param name="slot">0 on a root port.</param>
-    public static GuestPlace Pci(string rootPort, int slot = 0, int function = 0) => new(GuestBus.Pci, rootPort, Text($"{slot:x2}.{function:x}"));
+    public static GuestPlace Pci(string? rootPort, int slot = 0, int function = 0) => new(GuestBus.Pci, rootPort, Text($"{slot:x2}.{function:x}"));
 
     /// <param name="controller">The SCSI controller, as <c>0000:00:05.0</c>; null when it isn't known.</param>
     /// <param name="target">QEMU's <c>scsi-id</c>.</param>
     public static GuestPlace Scsi(string? controller, int target, int channel = 0, int lun = 0) =>
         new(GuestBus.Scsi, controller, Text($"{channel}:{target}:{lun}"));
 
-    /// <summary>The sighting is of this place, as far as the agent told its place. Only on USB may it leave out the controller.</summary>
+    /// <summary>The sighting is of this place, as far as the agent told its place. Only on USB may it leave out the controller that we know.</summary>
     public bool Covers(GuestDevice device) =>
         IsBusOf(device) && Port == device.Port
         && (Controller is null || Same(Controller, device.Controller) || (Bus == GuestBus.Usb && device.Controller.Length == 0));

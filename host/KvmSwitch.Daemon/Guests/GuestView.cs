@@ -60,6 +60,8 @@ internal sealed record GuestView(ImmutableDictionary<string, Sighting> Devices, 
     private static bool IsMatch(GuestDevice seen, Device device, GuestIdentity identity, GuestPlace place)
     {
         var isPlaced = place.Bus != GuestBus.Usb || seen.Port.Length > 0;
+        // Every function sits in slot 0 of some root port: without the port's address, the id must tell it.
+        if (place is { Bus: GuestBus.Pci, Controller: null } && identity.Id is null) return false;
         if (isPlaced ? !place.Covers(seen) : identity.Id is null || !place.IsBusOf(seen)) return false;
         return IsOf(seen, identity) && (seen.Ready || !MustBeReady(seen, device, place.Bus));
     }

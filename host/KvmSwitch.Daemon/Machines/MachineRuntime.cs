@@ -203,8 +203,8 @@ internal sealed partial class MachineRuntime(
     public bool CanConfirm(Device device) => device.Route switch
     {
         DeviceRoute.Input => false,
-        DeviceRoute.Controller => links.CanSee(Id, GuestBus.Pci),
-        DeviceRoute.Optical => links.CanSee(Id, GuestBus.Scsi),
+        DeviceRoute.Controller => IsSeen(GuestBus.Pci),
+        DeviceRoute.Optical => IsSeen(GuestBus.Scsi),
         _ => true,
     };
 
@@ -231,6 +231,9 @@ internal sealed partial class MachineRuntime(
         _process?.Dispose();
         _closing.Dispose();
     }
+
+    // Only an agent that is too old is not waited for. When the live one has just gone, confirming fails and says so.
+    private bool IsSeen(GuestBus bus) => links.Info(Id) is null || links.CanSee(Id, bus);
 
     private static bool IsOfInterest(QmpEvent happened) => happened.Name
         is "RESET" or "SHUTDOWN" or "GUEST_PANICKED" or "STOP" or "RESUME" or "SUSPEND" or "WAKEUP" or "DEVICE_DELETED";

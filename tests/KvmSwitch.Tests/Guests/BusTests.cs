@@ -140,13 +140,24 @@ public sealed class BusTests
     }
 
     [Fact]
-    public async Task A_newer_agent_sees_all_until_its_lease_runs_out()
+    public async Task A_newer_agent_sees_all_while_it_is_linked()
     {
         await using var host = await GuestHost.StartAsync();
         using var agent = await host.LinkAsync(await host.PairAsync(GuestHost.Win), NewHello());
         Assert.Equal((true, true, true), Sight(host));
-        host.Time.Advance(GuestHost.Lease + TimeSpan.FromMilliseconds(1));
+        await host.Listener.WaitForAsync("heartbeat win 1");
+        host.Links.Disconnect(GuestHost.Win, "the guest was reset");
+        await host.Listener.WaitForAsync("gone win 1");
         Assert.Equal((false, false, false), Sight(host));
+    }
+
+    [Fact]
+    public async Task Where_the_root_port_is_not_known_the_id_must_tell_the_function()
+    {
+        var anywhere = GuestPlace.Pci(null);
+        await AssertConfirmsAsync(Ports, Controller, anywhere, Function(), "same id", expected: true);
+        await AssertConfirmsAsync(Ports, Controller, anywhere, Function(d => d.ProductId = 1), "other id", expected: false);
+        await AssertConfirmsAsync(Ports, new(null, null), anywhere, Function(), "no id", expected: false);
     }
 
     [Fact]
