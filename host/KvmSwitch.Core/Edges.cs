@@ -58,10 +58,7 @@ public sealed record AttachmentPart(
 }
 
 /// <summary>How a guest's sighting is recognized as a part that was given: every value that is set must agree.</summary>
-public sealed record GuestIdentity(VidPid? Id, string? Serial)
-{
-    public GuestBus Bus { get; init; } = GuestBus.Usb;
-}
+public sealed record GuestIdentity(VidPid? Id, string? Serial);
 
 /// <summary>What a guest sees a device on.</summary>
 public enum GuestBus

@@ -23,7 +23,9 @@ internal sealed class Composition : IAsyncDisposable
 
     public GuestRegister Register { get; }
 
-    public required UeventMonitor Uevents { get; init; }
+    public required HostSides Sides { get; init; }
+
+    public required HardwareWatch Hardware { get; init; }
 
     public required GuestLinks Links { get; init; }
 
@@ -41,7 +43,8 @@ internal sealed class Composition : IAsyncDisposable
 
     /// <summary>Opens what is on the disk and builds the rest. Nothing runs yet.</summary>
     public static async Task<Composition> OpenAsync(
-        SwitchConfiguration configuration, DaemonPaths paths, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellationToken)
+        SwitchConfiguration configuration, DaemonPaths paths, KernelPaths kernel, TimeProvider clock, ILoggerFactory logs,
+        CancellationToken cancellationToken)
     {
         foreach (var directory in new[] { paths.Runtime, paths.State, paths.RuntimeMachines, paths.StateMachines })
             Directory.CreateDirectory(directory, Permissions(directory, paths));
@@ -51,21 +54,23 @@ internal sealed class Composition : IAsyncDisposable
         var (links, signals) = (new GuestLinks(clock), new Signals());
         var machines = Park(configuration, paths, signals, links, clock, logs);
         var history = new HandoffLog(paths.History, logs.CreateLogger<HandoffLog>());
-        var uevents = UeventMonitor.Start(KernelPaths.Real);
-        var (emulated, usb) = (new VirtualHostSide(), new UsbHostSide(KernelPaths.Real, uevents, clock));
+        var sides = await HostSides.OpenAsync(
+            kernel, paths.DriverMemory, configuration.Devices, !configuration.HostHotkeys.IsEmpty, clock, logs.CreateLogger<HostSides>(), cancellationToken);
         var edges = new SwitchEdges(
-            device => device.Route is DeviceRoute.Virtual ? emulated : usb,
-            machines.All.ToImmutableDictionary(pair => pair.Key, pair => (IMachineSide)pair.Value), history, clock);
+            sides.Of, machines.All.ToImmutableDictionary(pair => pair.Key, pair => (IMachineSide)pair.Value), history, clock)
+        {
+            KeepsKeyboard = sides.KeepsKeyboardAsync,
+        };
         var lease = new LeaseTimes(configuration.Lease.Timeout, configuration.Lease.ReconnectGrace);
         var switcher = new Switcher(
-            new(configuration.Devices, [.. configuration.Machines.Select(machine => machine.Id)], lease), edges,
+            new(configuration.Devices, [.. configuration.Machines.Select(machine => machine.Id)], lease) { RescueWithin = configuration.Daemon.RescueWithin }, edges,
             new StateFile(paths.StateFile, logs.CreateLogger<StateFile>()));
         var switchboard = new Switchboard(configuration, switcher);
         var state = new DaemonState(configuration, switcher, machines, links);
         signals.Connect(switcher, switchboard, links, state);
         return new(stateLock, configuration, authority, register)
         {
-            Uevents = uevents, Links = links, Signals = signals, Machines = machines, History = history, Switcher = switcher, Switchboard = switchboard, State = state,
+            Sides = sides, Hardware = new(configuration, sides, switcher, switchboard, logs.CreateLogger<HardwareWatch>()), Links = links, Signals = signals, Machines = machines, History = history, Switcher = switcher, Switchboard = switchboard, State = state,
         };
     }
 
@@ -74,7 +79,7 @@ internal sealed class Composition : IAsyncDisposable
     {
         var desk = new PairingDesk(Authority.Fingerprint, () => Configuration.Daemon.Advertise, clock);
         var lease = Configuration.Lease;
-        services.AddSingleton(clock).AddSingleton(Switchboard).AddSingleton(State).AddSingleton(Machines).AddSingleton(History)
+        services.AddSingleton(clock).AddSingleton(Switchboard).AddSingleton(Sides).AddSingleton(State).AddSingleton(Machines).AddSingleton(History)
             .AddSingleton(desk).AddSingleton(Register).AddSingleton(Links).AddSingleton<IGuestListener>(Signals)
             .AddSingleton(new GuestTrust(Authority, Register, desk, Links, id => Machines.All.ContainsKey(id), clock))
             .AddSingleton(new GuestLinkSettings(lease.Heartbeat, lease.Timeout, DaemonState.Version));
@@ -88,19 +93,11 @@ internal sealed class Composition : IAsyncDisposable
         await Switcher.StartAsync(running).WaitAsync(cancellationToken);
     }
 
-    /// <summary>Passes news of USB devices on, until cancelled. They are hints to look again.</summary>
-    public async Task WatchUsbAsync(CancellationToken cancellationToken)
-    {
-        using var listener = Uevents.Listen();
-        await foreach (var uevent in listener.ReadAllAsync(cancellationToken))
-            if (uevent.IsRescan || uevent.Subsystem == "usb") Switcher.LookAgain();
-    }
-
     public async ValueTask DisposeAsync()
     {
         await Switcher.DisposeAsync();
         await Machines.DisposeAsync();
-        await Uevents.DisposeAsync();
+        await Sides.DisposeAsync();
         await History.DisposeAsync();
         Register.Dispose();
         Authority.Dispose();

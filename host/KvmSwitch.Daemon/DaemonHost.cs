@@ -2,6 +2,7 @@ using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Control;
 using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Linux;
 using Microsoft.Extensions.Hosting.Systemd;
 
 namespace KvmSwitch.Daemon;
@@ -36,7 +37,7 @@ internal static partial class DaemonHost
         AddLogging(builder.Logging, verbose);
         builder.Services.AddSystemd();
         using var logs = LoggerFactory.Create(logging => AddLogging(logging, verbose));
-        await using var composition = await Composition.OpenAsync(configuration, paths, TimeProvider.System, logs, cancellationToken);
+        await using var composition = await Composition.OpenAsync(configuration, paths, KernelPaths.Real, TimeProvider.System, logs, cancellationToken);
         await using var application = Build(builder, composition, paths, TimeProvider.System);
         return await RunAsync(application, composition, paths, cancellationToken);
     }
@@ -82,7 +83,7 @@ internal static partial class DaemonHost
         var shutdown = application.WaitForShutdownAsync(cancellationToken);
         var publishing = composition.Signals.PublishAsync(composition.Configuration, ending.Token);
         var attending = composition.Machines.AttendAsync(ending.Token);
-        var watching = composition.WatchUsbAsync(ending.Token);
+        var watching = composition.Hardware.RunAsync(ending.Token);
         var first = await Task.WhenAny(shutdown, composition.Switcher.Ended, publishing, attending, watching);
         if (first == shutdown || ending.IsCancellationRequested) return ExitOk;
 

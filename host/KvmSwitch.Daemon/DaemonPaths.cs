@@ -11,6 +11,8 @@ internal sealed record DaemonPaths(string Configuration, string Socket, string R
 
     public string History => Path.Combine(State, "history.jsonl");
 
+    public string DriverMemory => Path.Combine(State, "drivers.json");
+
     public string RuntimeMachines => Path.Combine(Runtime, "machines");
 
     public string StateMachines => Path.Combine(State, "machines");

@@ -7,11 +7,11 @@ namespace KvmSwitch.Daemon;
 /// <summary>Turns what people and guests ask for, in names, into handoffs. The one place that knows who may ask for what.</summary>
 internal sealed class Switchboard(SwitchConfiguration configuration, Switcher switcher)
 {
-    public Task<Handoff> GiveAsync(IReadOnlyCollection<string> targets, string machine, TimeSpan? limit, string gesture, long uid)
+    public Task<Handoff> GiveAsync(IReadOnlyCollection<string> targets, string machine, TimeSpan? limit, bool force, string gesture, long uid)
     {
         if (limit is { } time && (time <= TimeSpan.Zero || time > TimeSpan.FromDays(1)))
             throw new SwitchException(Failure.Usage, "the time limit must be more than 0 and at most 24 hours");
-        return switcher.RequestAsync(new(Resolve(targets), Machine(machine).Id, gesture) { TimeLimit = limit, Uid = uid });
+        return switcher.RequestAsync(new(Resolve(targets), Machine(machine).Id, gesture) { TimeLimit = limit, Force = force, Uid = uid });
     }
 
     public Task<Handoff> TakeAsync(IReadOnlyCollection<string> targets, bool all, string gesture, long uid)
@@ -22,13 +22,13 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
     }
 
     /// <summary>Home, when the machine has all of them; else to the machine.</summary>
-    public Task<Handoff> ToggleAsync(IReadOnlyCollection<string> targets, string machine, TimeSpan? limit, string gesture, long uid)
+    public Task<Handoff> ToggleAsync(IReadOnlyCollection<string> targets, string machine, TimeSpan? limit, bool force, string gesture, long uid)
     {
         var there = Machine(machine).Id;
         var snapshot = switcher.Current;
         return Resolve(targets).All(id => snapshot.Find(id)!.Owner == there)
             ? TakeAsync(targets, all: false, gesture, uid)
-            : GiveAsync(targets, there.Value, limit, gesture, uid);
+            : GiveAsync(targets, there.Value, limit, force, gesture, uid);
     }
 
     /// <summary>A guest may give back what it holds.</summary>

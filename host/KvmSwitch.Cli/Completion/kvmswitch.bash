@@ -14,7 +14,7 @@ _kvmswitch() {
             --socket) socket=(--socket "${COMP_WORDS[++i]}") ;;
             --to | --for | --timeout | --limit | -n) ((++i)) ;;
             -*) ;;
-            vm | guest) [[ -n $verb$group ]] || { group=${COMP_WORDS[i]}; continue; } ;;&
+            vm | guest | hotkeys) [[ -n $verb$group ]] || { group=${COMP_WORDS[i]}; continue; } ;;&
             *) [[ -n $verb ]] || verb=${group:+$group }${COMP_WORDS[i]} ;;
         esac
     done
@@ -27,9 +27,9 @@ _kvmswitch() {
 
     local words='' options='--json --socket --no-color --version --help'
     case ${verb:-$group} in
-        '') words='status give take toggle vm guest history completion' ;;
+        '') words='status give take toggle vm guest hotkeys history completion' ;;
         status) options+=' --watch' ;;
-        give) words=$(_kvmswitch_names devices) options+=' --to --for --verbose' ;;
+        give) words=$(_kvmswitch_names devices) options+=' --to --for --force --verbose' ;;
         take) words=$(_kvmswitch_names devices) options+=' --all --verbose' ;;
         toggle) words=$(_kvmswitch_names devices) options+=' --to --verbose' ;;
         vm) words='list start stop restart kill args' ;;
@@ -37,6 +37,7 @@ _kvmswitch() {
         'vm stop' | 'vm restart') words=$(_kvmswitch_names machines) options+=' --timeout' ;;
         guest) words='pair list revoke' ;;
         'guest pair') words=$(_kvmswitch_names machines) options+=' --for' ;;
+        hotkeys) words='test' ;;
         'guest revoke') words=$(_kvmswitch_names guests) ;;
         history) options+=' --limit' ;;
         completion) words='bash zsh fish' ;;

@@ -22,6 +22,7 @@ complete -c kvmswitch -n __fish_use_subcommand -a take -d 'bring devices home'
 complete -c kvmswitch -n __fish_use_subcommand -a toggle -d 'give what is home, take what is away'
 complete -c kvmswitch -n __fish_use_subcommand -a vm -d 'start, stop and show machines'
 complete -c kvmswitch -n __fish_use_subcommand -a guest -d 'decide which guests may talk to the daemon'
+complete -c kvmswitch -n __fish_use_subcommand -a hotkeys -d 'help with hotkeys'
 complete -c kvmswitch -n __fish_use_subcommand -a history -d 'list finished handoffs'
 complete -c kvmswitch -n __fish_use_subcommand -a completion -d 'print a completion script'
 
@@ -30,6 +31,8 @@ complete -c kvmswitch -n '__kvmswitch_at give; or __kvmswitch_at take; or __kvms
 complete -c kvmswitch -n '__kvmswitch_at give; or __kvmswitch_at take; or __kvmswitch_at toggle' -s v -l verbose -d 'print every step'
 complete -c kvmswitch -n '__kvmswitch_at give; or __kvmswitch_at toggle' -l to -xa '(__kvmswitch_names machines)' -d machine
 complete -c kvmswitch -n '__kvmswitch_at give; or __kvmswitch_at guest pair' -l for -x -d 'time, like 2m'
+complete -c kvmswitch -n '__kvmswitch_at give' -l force -d 'also what is mounted, and the last keyboard'
+complete -c kvmswitch -n '__kvmswitch_at hotkeys' -a test -d 'show live what the daemon hears'
 complete -c kvmswitch -n '__kvmswitch_at take' -l all -d 'every device that is away'
 complete -c kvmswitch -n '__kvmswitch_at history' -s n -l limit -x -d 'how many'
 complete -c kvmswitch -n '__kvmswitch_at completion' -a 'bash zsh fish'

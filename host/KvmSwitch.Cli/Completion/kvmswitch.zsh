@@ -27,6 +27,7 @@ _kvmswitch() {
             'toggle:give what is home, take what is away'
             'vm:start, stop and show machines'
             'guest:decide which guests may talk to the daemon'
+            'hotkeys:help with hotkeys'
             'history:list finished handoffs'
             'completion:print a completion script'
         )
@@ -36,7 +37,7 @@ _kvmswitch() {
 
     case $words[1] in
         status) _arguments $common '--watch[show every change]' ;;
-        give) _arguments $common '--to[machine]:machine:{_kvmswitch_names machines}' '--for[time limit]:time:' \
+        give) _arguments $common '--to[machine]:machine:{_kvmswitch_names machines}' '--for[time limit]:time:' '--force[also what is mounted, and the last keyboard]' \
             '(-v --verbose)'{-v,--verbose}'[print every step]' '*:device:{_kvmswitch_names devices}' ;;
         take) _arguments $common '--all[every device]' \
             '(-v --verbose)'{-v,--verbose}'[print every step]' '*:device:{_kvmswitch_names devices}' ;;
@@ -49,6 +50,7 @@ _kvmswitch() {
             else
                 _arguments $common '--for[for pair]:time:' '1:verb:(pair list revoke)' '2:machine:{_kvmswitch_names machines}'
             fi ;;
+        hotkeys) _arguments $common '1:verb:(test)' ;;
         history) _arguments $common '(-n --limit)'{-n,--limit}'[how many]:number:' ;;
         completion) _arguments $common '1:shell:(bash zsh fish)' ;;
     esac

@@ -21,6 +21,7 @@ internal static class CommandTree
         root.Add(ToggleCommand.Definition());
         root.Add(MachineCommands());
         root.Add(GuestCommands());
+        root.Add(new Verb("hotkeys", "Helps with hotkeys.") { HotkeysTestCommand.Definition() });
         root.Add(HistoryCommand.Definition());
         root.Add(CompletionCommand.Definition());
         root.Add(CompleteCommand.Definition());

@@ -45,6 +45,9 @@ internal static class Inputs
         },
     };
 
+    public static Option<bool> Force() =>
+        new("--force") { Description = "also what is mounted (it is unmounted), and the host's last keyboard" };
+
     public static Option<bool> Verbose() => new("--verbose", "-v") { Description = "print every step with its time" };
 
     public static string Name(ArgumentResult result, string what)

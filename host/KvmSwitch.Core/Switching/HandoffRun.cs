@@ -13,6 +13,9 @@ public sealed record StepDeadlines
     public TimeSpan Detach { get; init; } = TimeSpan.FromSeconds(5);
     public TimeSpan Restore { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Storage is unmounted first, and a slow stick takes its time; a drive may have to load its disc.</summary>
+    public TimeSpan AttachStorage { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>
     /// Whole controllers take longer: the first vfio attach up to 3.4 s, guests that unplug natively 6 s, and a bus behind them has to
     /// be enumerated.
@@ -23,6 +26,7 @@ public sealed record StepDeadlines
     {
         var usual = step switch
         {
+            Step.Attach { Device.Class: DeviceClass.Storage, Device.Route: not DeviceRoute.Virtual } => AttachStorage,
             Step.Attach => Attach,
             Step.Confirm => Confirm,
             Step.Detach or Step.Wrest => Detach,

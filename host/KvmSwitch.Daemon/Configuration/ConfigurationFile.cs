@@ -52,10 +52,10 @@ public static class ConfigurationFile
         var sets = SetSection.ReadAll(root, devices);
         var targets = new Targets(devices, sets);
         machines = GuestSection.ReadAll(root, machines, targets);
-        var hotkeys = HotkeySection.ReadAll(root, machines, targets);
+        var (guestHotkeys, hostHotkeys) = HotkeySection.ReadAll(root, machines, targets);
         root.Finish();
         errors.ThrowIfAny();
-        return new(daemon, lease, machines, devices, sets, hotkeys);
+        return new(daemon, lease, machines, devices, sets, guestHotkeys) { HostHotkeys = hostHotkeys };
     }
 
     private static ConfigurationException Refused(string path, string problem, Exception? inner = null) =>

@@ -12,8 +12,10 @@ internal static partial class DaemonSection
         if (listen.IsEmpty && !advertise.IsEmpty) table.Fail("advertise", "has no use while nothing listens; set daemon.listen too, or remove it");
         var qemu = table.Read<string?>("qemu", null, Quantities.AbsolutePath);
         var user = table.Read("qemu_user", DaemonOptions.Default.QemuUser, User);
+        var rescue = table.Read(
+            "rescue_within", DaemonOptions.Default.RescueWithin, text => Quantities.Duration(text, TimeSpan.Zero, TimeSpan.FromSeconds(30)), Quantities.DurationForm);
         table.Finish();
-        return new(listen, advertise.IsEmpty ? [.. listen.Select(endPoint => endPoint.ToString())] : advertise, qemu, user);
+        return new(listen, advertise.IsEmpty ? [.. listen.Select(endPoint => endPoint.ToString())] : advertise, qemu, user) { RescueWithin = rescue };
     }
 
     private static string User(string text) => text switch

@@ -14,6 +14,9 @@ public sealed record SwitchConfiguration(
     ImmutableArray<DeviceSet> Sets,
     ImmutableArray<GuestHotkey> Hotkeys)
 {
+    /// <summary>Hotkeys that the daemon itself hears.</summary>
+    public ImmutableArray<HostHotkey> HostHotkeys { get; init; } = [];
+
     /// <summary>The devices that a name means: of a set its members, of a device itself; empty for an unknown name.</summary>
     public ImmutableArray<DeviceId> Resolve(string target) =>
         Sets.FirstOrDefault(set => set.Id.Value == target) is { } found
@@ -29,6 +32,9 @@ public sealed record SwitchConfiguration(
 public sealed record DaemonOptions(ImmutableArray<IPEndPoint> Listen, ImmutableArray<string> Advertise, string? Qemu, string QemuUser)
 {
     public static DaemonOptions Default { get; } = new([], [], null, "kvmswitch-qemu");
+
+    /// <summary>Plugging a device in twice within this time brings it home; zero: it doesn't.</summary>
+    public TimeSpan RescueWithin { get; init; } = TimeSpan.FromSeconds(3);
 }
 
 /// <summary>The lease by which a guest holds devices.</summary>
@@ -54,3 +60,16 @@ public enum HotkeyAction
 /// <param name="Targets">Names of devices and sets; empty with <see cref="HotkeyAction.Return"/>: all that the guest holds.</param>
 /// <param name="Machines">The guests that it is for, named in full also when the configuration left it out (all).</param>
 public sealed record GuestHotkey(Chord Chord, HotkeyAction Action, ImmutableArray<string> Targets, ImmutableArray<MachineId> Machines);
+
+/// <summary>What a hotkey on the host does.</summary>
+public enum HostHotkeyAction
+{
+    Give,
+    Take,
+    Toggle,
+}
+
+/// <summary>A hotkey that the daemon hears from the host's keyboards.</summary>
+/// <param name="Targets">Names of devices and sets; empty with <see cref="HostHotkeyAction.Take"/>: everything.</param>
+/// <param name="Machine">The machine's name; empty with one machine, or where none is needed.</param>
+public sealed record HostHotkey(Chord Chord, HostHotkeyAction Action, ImmutableArray<string> Targets, string Machine);

@@ -5,6 +5,7 @@ using KvmSwitch.Core;
 using KvmSwitch.Daemon.Guests;
 using KvmSwitch.Daemon.Machines;
 using KvmSwitch.Daemon.Persistence;
+using KvmSwitch.Daemon.Routes;
 using KvmSwitch.Proto.V1;
 using Handoff = KvmSwitch.Proto.V1.Handoff;
 
@@ -13,7 +14,7 @@ namespace KvmSwitch.Daemon.Control;
 /// <summary>What the CLI and the desktop program ask for. Only translates: the deciding is done where the state is.</summary>
 internal sealed class ControlService(
     Switchboard switchboard, DaemonState state, MachinePark machines, HandoffLog history, PairingDesk desk, GuestRegister guests, GuestTrust trust,
-    GuestLinks links)
+    GuestLinks links, HostSides sides)
     : Proto.V1.Control.ControlBase
 {
     private const int DefaultHistory = 20;
@@ -28,13 +29,31 @@ internal sealed class ControlService(
     }
 
     public override async Task<Handoff> Give(GiveRequest request, ServerCallContext context) => StateMessages.Of(
-        await switchboard.GiveAsync(request.Targets, request.Machine, request.TimeLimit?.ToTimeSpan(), GestureOf(request.Gesture), UidOf(context)));
+        await switchboard.GiveAsync(request.Targets, request.Machine, request.TimeLimit?.ToTimeSpan(), request.Force, GestureOf(request.Gesture), UidOf(context)));
 
     public override async Task<Handoff> Take(TakeRequest request, ServerCallContext context) => StateMessages.Of(
         await switchboard.TakeAsync(request.Targets, request.All, GestureOf(request.Gesture), UidOf(context)));
 
     public override async Task<Handoff> Toggle(GiveRequest request, ServerCallContext context) => StateMessages.Of(
-        await switchboard.ToggleAsync(request.Targets, request.Machine, request.TimeLimit?.ToTimeSpan(), GestureOf(request.Gesture), UidOf(context)));
+        await switchboard.ToggleAsync(request.Targets, request.Machine, request.TimeLimit?.ToTimeSpan(), request.Force, GestureOf(request.Gesture), UidOf(context)));
+
+    public override async Task WatchKeys(WatchKeysRequest request, IServerStreamWriter<HeardKeys> responseStream, ServerCallContext context)
+    {
+        // Passwords are typed on these keyboards.
+        if (UidOf(context) != 0) throw new SwitchException(Failure.Refused, "only root may listen to the keyboards; run it with sudo");
+        if (sides.Input is not { } input)
+        {
+            throw new SwitchException(
+                Failure.Refused, "the daemon listens to no keyboard, because no hotkey has where = \"host\" and no device has route = \"input\"; add one first");
+        }
+
+        await foreach (var heard in input.Hotkeys.HearAsync(context.CancellationToken))
+        {
+            var message = new HeardKeys { Keyboard = heard.Keyboard.Name, Chord = heard.Chord?.ToString() ?? "" };
+            message.KeysDown.AddRange(heard.KeysDown);
+            await responseStream.WriteAsync(message, context.CancellationToken);
+        }
+    }
 
     public override Task<History> GetHistory(HistoryRequest request, ServerCallContext context)
     {

@@ -186,11 +186,17 @@ internal sealed partial class MachineRuntime(
                     continue;
                 }
 
-                await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline(device), cancellationToken);
                 var seat = GuestSeat.Of(options, device, part.Slot);
 
                 // What the agent still reports at this place is the past, and must not confirm the arrival.
                 links.Forget(Id, part.Identity, seat.Place);
+                if (part.Driver == OpticalHostSide.Driver)
+                {
+                    await QemuOpticalDrive.AddAsync(client, device.Id, part, seat.Properties(), RemovalDeadline(device), cancellationToken);
+                    continue;
+                }
+
+                await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline(device), cancellationToken);
                 await QemuDevices.AddAsync(client, device.Id, part, seat.Properties(), cancellationToken);
             }
         }
@@ -215,7 +221,8 @@ internal sealed partial class MachineRuntime(
     public Task DetachAsync(Device device, CancellationToken cancellationToken) => WhileItRunsAsync(
         async client =>
         {
-            await QemuDevices.RemoveAsync(client, device.Id, RemovalDeadline(device), cancellationToken);
+            if (device.Route is DeviceRoute.Optical) await QemuOpticalDrive.RemoveAsync(client, device.Id, RemovalDeadline(device), cancellationToken);
+            else await QemuDevices.RemoveAsync(client, device.Id, RemovalDeadline(device), cancellationToken);
             return device;
         },
         $"detaching {device.Id} from {Id}");

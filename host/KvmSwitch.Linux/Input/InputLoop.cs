@@ -12,13 +12,13 @@ internal sealed class InputLoop : IInputWork, IDisposable
 {
     private readonly ConcurrentQueue<Action> _actions = new();
     private readonly List<IPollee> _pollees = [];
-    private readonly SafeFileHandle _wake = Libc.EventDescriptor(0, Libc.EFD_NONBLOCK_CLOEXEC);
+    private readonly SafeFileHandle _wake = Libc.EventDescriptor(0, Libc.EFD_NONBLOCK | Libc.EFD_CLOEXEC);
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeProvider _clock;
     private readonly Action<IPollee, Exception?> _gone;
     private readonly Action _ending;
     private readonly Thread _thread;
-    private Libc.PollEntry[] _entries = [];
+    private Libc.PollDescriptor[] _entries = [];
     private IPollee[] _polled = [];
     private int _isWoken;
     private bool _isChanged = true;
@@ -146,30 +146,30 @@ internal sealed class InputLoop : IInputWork, IDisposable
         // Only now: what is added or closed meanwhile isn't in the entries.
         for (var i = 0; i < _polled.Length; i++)
         {
-            if (_entries[i + 1].Returned != 0) Pump(_polled[i]);
+            if (_entries[i + 1].Happened != 0) Pump(_polled[i]);
         }
 
-        if (_entries[0].Returned != 0) Obey();
+        if (_entries[0].Happened != 0) Obey();
     }
 
     private void Arrange()
     {
         _isChanged = false;
         _polled = [.. _pollees];
-        _entries = new Libc.PollEntry[_polled.Length + 1];
+        _entries = new Libc.PollDescriptor[_polled.Length + 1];
         _entries[0] = Entry(_wake);
         for (var i = 0; i < _polled.Length; i++) _entries[i + 1] = Entry(_polled[i].Handle);
     }
 
     private unsafe void WaitForInput()
     {
-        fixed (Libc.PollEntry* first = _entries)
+        fixed (Libc.PollDescriptor* first = _entries)
         {
             if (Libc.Poll(first, (nuint)_entries.Length, -1) >= 0) return;
             if (Marshal.GetLastPInvokeError() != Libc.EINTR) throw Libc.Error("input can't be read");
         }
 
-        foreach (ref var entry in _entries.AsSpan()) entry.Returned = 0;
+        foreach (ref var entry in _entries.AsSpan()) entry.Happened = 0;
     }
 
     private void Pump(IPollee pollee)
@@ -200,5 +200,5 @@ internal sealed class InputLoop : IInputWork, IDisposable
     }
 
     // Open as long as it is polled: who closes one takes it out first, on this thread.
-    private static Libc.PollEntry Entry(SafeHandle handle) => new() { Descriptor = (int)handle.DangerousGetHandle(), Events = Libc.POLLIN };
+    private static Libc.PollDescriptor Entry(SafeHandle handle) => new() { Descriptor = (int)handle.DangerousGetHandle(), Events = Libc.POLLIN };
 }

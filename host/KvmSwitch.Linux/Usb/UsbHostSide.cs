@@ -7,12 +7,13 @@ using Microsoft.Win32.SafeHandles;
 namespace KvmSwitch.Linux;
 
 /// <summary>The host's side of the route <c>usb</c>: finds the device, opens its node for QEMU, and sees to its drivers when it comes home.</summary>
-public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, TimeProvider clock) : IHostSide
+public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorageRelease storage, TimeProvider clock) : IHostSide
 {
     // Events are hints that can get lost; nothing but a wait under way looks this often.
     private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(200);
     private const int OpenAttempts = 5;
     private readonly UsbInventory _inventory = new(paths);
+    private readonly BlockInventory _blocks = new(paths);
     private readonly string _probe = Path.Combine(paths.Sys, "bus/usb/drivers_probe");
     private readonly string _release = Path.Combine(paths.Sys, "bus/usb/drivers/usbfs/unbind");
 
@@ -21,12 +22,14 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, TimePro
 
     /// <summary>Opens the nodes of what isn't with a guest already. No driver is taken from them yet: QEMU does that.</summary>
     /// <exception cref="SwitchException">
-    /// Refused: it isn't there, is ambiguous, is a hub, or may not be opened. Failed: its node can't be opened.
+    /// Refused: it isn't there, is ambiguous, is a hub, is mounted, or may not be opened. Failed: its node can't be opened.
     /// </exception>
     public async Task<Attachment> PrepareAsync(Device device, Recipient to, bool force, CancellationToken cancellationToken)
     {
         var match = MatchOf(device);
         var found = await LookAsync(() => Free(match, device), cancellationToken);
+        var blocks = await LookAsync(() => found.SelectMany(part => _blocks.Below(part.Part.Port)).ToImmutableArray(), cancellationToken);
+        await storage.ReleaseAsync(device.Id, blocks, force, cancellationToken);
         var parts = ImmutableArray.CreateBuilder<AttachmentPart>();
         try
         {

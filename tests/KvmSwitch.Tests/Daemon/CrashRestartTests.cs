@@ -41,7 +41,7 @@ public sealed class CrashRestartTests : IAsyncDisposable
         var options = (ManagedMachine)Toml.Parse(
             "[machine.win]\nfirmware = \"bios\"\nnetwork = { kind = \"none\" }\nrestart = \"on-crash\"\n").Machines.Single();
         var links = new GuestLinks(TimeProvider.System);
-        _runtime = new(options, paths.QmpSocket, _ => null, _told, links, TimeProvider.System, NullLogger.Instance);
+        _runtime = new(options, paths.QmpSocket, _told, links, TimeProvider.System, NullLogger.Instance);
         _power = new(
             options, paths, DaemonOptions.Default with { Qemu = _program, QemuUser = "nobody" }, _runtime, links, new DetachedProcess(), TimeProvider.System);
         _restarting = new CrashRestart(Win, _runtime, _power, _time, _log).RunAsync(_ending.Token);

@@ -10,6 +10,7 @@ using KvmSwitch.Daemon;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Control;
 using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Linux;
 using KvmSwitch.Proto.V1;
 using KvmSwitch.Testing.Qmp;
 using KvmSwitch.Tests.Guests;
@@ -130,7 +131,7 @@ internal sealed class RunningDaemon : IAsyncDisposable
     public async Task StartAgainAsync()
     {
         using var logs = LoggerFactory.Create(logging => logging.AddProvider(Log).SetMinimumLevel(LogLevel.Debug));
-        var composition = await Composition.OpenAsync(ConfigurationFile.Parse(Configuration, "test"), Paths, Time, logs, CancellationToken.None);
+        var composition = await Composition.OpenAsync(ConfigurationFile.Parse(Configuration, "test"), Paths, KernelPaths.Real, Time, logs, CancellationToken.None);
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "kvmswitchd" });
         builder.Logging.AddProvider(Log).AddFilter("KvmSwitch", LogLevel.Debug);
         ControlEndpoint.Claim(Paths.Socket);

@@ -17,10 +17,10 @@ public sealed class BusTests
     private static readonly Device Ports = new(DeviceId.Parse("front-ports"), DeviceClass.Other, new DeviceRoute.Virtual("usb-kbd"), new GuestPort(0, 3));
     private static readonly Device Keyboard = Ports with { Class = DeviceClass.Hid };
 
-    private static readonly GuestIdentity Controller = new(new VidPid(0x8086, 0x7ae0), null) { Bus = GuestBus.Pci };
+    private static readonly GuestIdentity Controller = new(new VidPid(0x8086, 0x7ae0), null);
     private static readonly GuestPlace RootPort = GuestPlace.Pci("0000:00:1e.1");
 
-    private static readonly GuestIdentity Drive = new(null, "K13H2") { Bus = GuestBus.Scsi };
+    private static readonly GuestIdentity Drive = new(null, "K13H2");
     private static readonly GuestPlace Target = GuestPlace.Scsi("0000:00:05.0", 1);
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using KvmSwitch.Core;
 using KvmSwitch.Linux;
 using KvmSwitch.Testing.Linux;
@@ -12,7 +13,7 @@ public sealed class UsbHostSideTests : IDisposable
     private static readonly Recipient Guest = new(MachineId.Parse("win"), 1000, 64055, 64055, 4L << 30);
     private readonly SysfsTree _tree = new();
 
-    private UsbHostSide Side => new(_tree.Paths, _tree.Events, TimeProvider.System);
+    private UsbHostSide Side => new(_tree.Paths, _tree.Events, new NoStorage(), TimeProvider.System);
 
     public void Dispose() => _tree.Dispose();
 
@@ -170,7 +171,7 @@ public sealed class UsbHostSideTests : IDisposable
     {
         _tree.Add("1-4", "046d:c31c");
         _tree.Claim("1-4");
-        var side = new UsbHostSide(_tree.Paths, new UeventHub(), TimeProvider.System);
+        var side = new UsbHostSide(_tree.Paths, new UeventHub(), new NoStorage(), TimeProvider.System);
 
         var restoring = side.RestoreAsync(Keyboard, CancellationToken.None);
         _tree.Abandon("1-4");
@@ -182,4 +183,10 @@ public sealed class UsbHostSideTests : IDisposable
     private static Device Named(string name, UsbMatch match) => new(DeviceId.Parse(name), DeviceClass.Hid, new DeviceRoute.Usb(match), new(0, 1));
 
     private async Task<HostSight> LookAsync() => (await Side.ObserveAsync(Keyboard, CancellationToken.None)).Sight;
+
+    /// <summary>The host uses no storage of these devices.</summary>
+    private sealed class NoStorage : IStorageRelease
+    {
+        public Task ReleaseAsync(DeviceId name, ImmutableArray<BlockDevice> blocks, bool force, CancellationToken cancellationToken) => Task.CompletedTask;
+    }
 }

@@ -5,12 +5,7 @@ namespace KvmSwitch.Linux;
 
 internal static partial class Libc
 {
-    public const int EBUSY = 16;
     public const int EINVAL = 22;
-    public const int O_NONBLOCK = 0x800;
-    public const short POLLIN = 1;
-    public const int EFD_NONBLOCK_CLOEXEC = O_NONBLOCK | O_CLOEXEC;
-    public const int CLOCK_MONOTONIC = 1;
 
     /// <summary>_IOC of asm-generic/ioctl.h, for reading from the kernel.</summary>
     public static nuint Ior(char type, int number, int size) => 0x80000000u | ((uint)size << 16) | ((uint)type << 8) | (uint)number;
@@ -29,12 +24,6 @@ internal static partial class Libc
 
     [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
     public static unsafe partial nint Write(SafeHandle file, void* bytes, nint count);
-
-    [LibraryImport(Library, EntryPoint = "eventfd", SetLastError = true)]
-    public static partial Microsoft.Win32.SafeHandles.SafeFileHandle EventDescriptor(uint initial, int flags);
-
-    [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
-    public static unsafe partial int Poll(PollEntry* entries, nuint count, int timeoutMilliseconds);
 
     /// <summary>Never blocks on a descriptor that doesn't. The number of events; 0: none now; -1: it can't be read any more.</summary>
     public static unsafe int ReadEvents(SafeHandle file, Span<InputEvent> events)
@@ -67,14 +56,5 @@ internal static partial class Libc
             while (count < 0 && Marshal.GetLastPInvokeError() == EINTR);
             return count == size;
         }
-    }
-
-    /// <summary>struct pollfd.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct PollEntry
-    {
-        public int Descriptor;
-        public short Events;
-        public short Returned;
     }
 }
