@@ -7,7 +7,7 @@ namespace KvmSwitch.Tests.Guests;
 
 public sealed class GuestSeatTests
 {
-    private static readonly ManagedMachine Managed = new(GuestHost.Win) { RootPorts = 16, Firmware = new FirmwareOptions.Bios() };
+    private static readonly ManagedMachine Managed = new(GuestHost.Win) { RootPorts = 16, TakesDrives = true, Firmware = new FirmwareOptions.Bios() };
     private static readonly ExternalMachine External = new(GuestHost.Win, "/run/win.sock", ["usb.0", "usb1.0"], 8) { RootPorts = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"], Scsi = "scsi0.0" };
 
     private static readonly Device Board = new(
