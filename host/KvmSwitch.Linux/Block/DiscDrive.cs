@@ -65,7 +65,7 @@ internal sealed class DiscDrives : IDiscDrives
     {
         private const int SectorBytes = 2048;
 
-        public DiscState State => Libc.Ioctl(file, Libc.CDROM_DRIVE_STATUS, Libc.CDSL_CURRENT) switch
+        public DiscState State => Libc.Control(file, Libc.CDROM_DRIVE_STATUS, Libc.CDSL_CURRENT) switch
         {
             < 0 => throw Libc.Error("the drive's state can't be read"),
             var state and <= (int)DiscState.Present => (DiscState)state,
@@ -74,7 +74,7 @@ internal sealed class DiscDrives : IDiscDrives
 
         public void UnlockTray()
         {
-            if (Libc.Ioctl(file, Libc.CDROM_LOCKDOOR, 0) < 0) throw Libc.Error("the tray can't be unlocked");
+            if (Libc.Control(file, Libc.CDROM_LOCKDOOR, 0) < 0) throw Libc.Error("the tray can't be unlocked");
         }
 
         /// <summary>Of where ISO 9660 (from sector 16) and UDF (from sector 256) describe the volume, with names and times of making.</summary>

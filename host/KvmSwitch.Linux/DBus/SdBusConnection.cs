@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -38,7 +37,7 @@ public sealed class SdBusConnection : IMessageBus
             Require(SdBus.SetAddress(bus, address), address);
             Require(SdBus.SetBusClient(bus, 1), address);
             Require(SdBus.Start(bus), address);
-            var wake = Libc.EventDescriptor(0, Libc.EFD_NONBLOCK_CLOEXEC);
+            var wake = Libc.EventDescriptor(0, Libc.EFD_CLOEXEC | Libc.EFD_NONBLOCK);
             return wake.IsInvalid ? throw Libc.Error("D-Bus can't be used") : new SdBusConnection(bus, wake);
         }
         catch (DllNotFoundException e)
@@ -196,19 +195,19 @@ public sealed class SdBusConnection : IMessageBus
 
     private unsafe void Sleep()
     {
-        var descriptors = stackalloc Libc.PollEntry[2];
+        var descriptors = stackalloc Libc.PollDescriptor[2];
         descriptors[0] = new() { Descriptor = SdBus.GetDescriptor(_bus), Events = (short)SdBus.GetEvents(_bus) };
         descriptors[1] = new() { Descriptor = (int)_wake.DangerousGetHandle(), Events = Libc.POLLIN };
         _ = Libc.Poll(descriptors, 2, TimeoutMilliseconds());
-        ulong count;
-        if (descriptors[1].Returned != 0) _ = Libc.Read(_wake, &count, sizeof(ulong));
+        Span<byte> count = stackalloc byte[8];
+        if (descriptors[1].Happened != 0) _ = Libc.Read(_wake, count, count.Length);
     }
 
     private int TimeoutMilliseconds()
     {
         if (SdBus.GetTimeout(_bus, out var until) < 0 || until == ulong.MaxValue) return -1;
-        // Stopwatch reads the same clock.
-        var left = (until / 1000.0) - (Stopwatch.GetTimestamp() * 1000.0 / Stopwatch.Frequency);
+        _ = Libc.ReadClock(Libc.CLOCK_MONOTONIC, out var now);
+        var left = (until / 1000.0) - (now.Seconds * 1000.0) - (now.Nanoseconds / 1e6);
         return (int)Math.Clamp(Math.Ceiling(left), 0, int.MaxValue);
     }
 

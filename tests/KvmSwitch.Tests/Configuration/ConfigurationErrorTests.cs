@@ -10,7 +10,7 @@ public sealed class ConfigurationErrorTests
     public static TheoryData<string, string> Mistakes { get; } = new()
     {
         { "[machine.win]|memroy = \"4G\"", "f:2:1: machine.win.memroy: is no key that belongs here; did you mean 'memory'?" },
-        { "[daemon]|colour = 1", "f:2:1: daemon.colour: is no key that belongs here; the keys are advertise, listen, qemu, qemu_user" },
+        { "[daemon]|colour = 1", "f:2:1: daemon.colour: is no key that belongs here; the keys are advertise, listen, qemu, qemu_user, rescue_within" },
         { "[machin.win]", "f:1:2: machin: is no key that belongs here; did you mean 'machine'?" },
         { "[machine.win]|  cpus = \"3\"", "f:2:10: machine.win.cpus: is a string; write a number without quotes" },
         { "[machine.win]|cpus = 0", "f:2:8: machine.win.cpus: is 0; write a number from 1 to 255" },
@@ -102,8 +102,11 @@ public sealed class ConfigurationErrorTests
         { "[[hotkey]]|action = \"return\"", "f:1:3: hotkey[0].chord: is missing; write keys joined by '+', as \"ctrl+alt+shift+h\"" },
         { "[[hotkey]]|chord = \"f13\"", "f:1:3: hotkey[0].action: is missing; write \"return\" (give back to the host) or \"request\" (ask the host for devices)" },
         { "[[hotkey]]|chord = \"ctlr+h\"|action = \"return\"", "f:2:9: hotkey[0].chord: there is no key 'ctlr'; did you mean 'ctrl'?" },
-        { "[[hotkey]]|chord = \"rightctrl rightctrl\"|action = \"return\"", "f:2:9: hotkey[0].chord: 'rightctrl rightctrl' is a double tap, which a guest can't watch for; write keys held together, as \"ctrl+alt+shift+h\"" },
-        { "[[hotkey]]|where = \"host\"|chord = \"f13\"|action = \"return\"", "f:2:9: hotkey[0].where: hotkeys on the host are not there yet; bind 'kvmswitch toggle' to a key in your desktop's settings" },
+        { "[[hotkey]]|chord = \"rightctrl rightctrl\"|action = \"return\"", "f:2:9: hotkey[0].chord: rightctrl rightctrl is a double tap, which only the host can hear; write keys held together, or where = \"host\"" },
+        { "[[hotkey]]|where = \"host\"|chord = \"f13\"|action = \"return\"", "f:4:10: hotkey[0].action: 'return' is unknown; write one of \"give\", \"take\", \"toggle\"" },
+        { "[[hotkey]]|where = \"host\"|chord = \"f13\"|action = \"give\"", "f:1:3: hotkey[0].targets: is needed with \"give\" and \"toggle\"; name the devices and sets to move" },
+        { "[[hotkey]]|where = \"host\"|chord = \"f13\"|action = \"take\"|[[hotkey]]|where = \"host\"|chord = \"f13\"|action = \"take\"", "f:7:9: hotkey[1].chord: f13 has a meaning already on the host; choose another chord" },
+        { "[machine.a]|[machine.b]|[device.k]|route = \"usb\"|port = \"1-4\"|[[hotkey]]|where = \"host\"|chord = \"f13\"|action = \"give\"|targets = [\"k\"]", "f:6:3: hotkey[0].machine: is needed, as there are 2 machines" },
         { "[[hotkey]]|chord = \"f13\"|action = \"request\"", "f:1:3: hotkey[0].targets: is needed with action = \"request\"; name the devices and sets to ask for" },
         { "[machine.m]|[device.a]|route = \"usb\"|port = \"1-4\"|[[hotkey]]|chord = \"f13\"|action = \"request\"|targets = [\"a\"]", "f:8:11: hotkey[0].targets: the guest of 'm' may not ask for 'a'; add it to guest.m.may_request" },
         { "[machine.m]|[[hotkey]]|chord = \"ctrl+h\"|action = \"return\"|[[hotkey]]|chord = \"h+ctrl\"|action = \"return\"", "f:6:9: hotkey[1].chord: ctrl+h has a meaning already in 'm'; choose another chord" },

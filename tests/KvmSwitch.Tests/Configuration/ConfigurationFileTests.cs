@@ -198,7 +198,7 @@ public sealed class ConfigurationFileTests
         Assert.Equal(["192.168.1.10:7443"], sample.Daemon.Advertise);
         Assert.Equal(sample.Resolve("desk"), sample.Machines[0].MayRequest);
         var win = Assert.IsType<ManagedMachine>(sample.Machines[0]);
-        Assert.Equal(Described(new ManagedMachine(win.Id)), Described(win with { Disks = [] }));
+        Assert.Equal(Described(new ManagedMachine(win.Id)), Described(win with { Disks = [], TakesDrives = false }));
         Assert.Equal([new("/dev/disk/by-id/ata-EXAMPLE", DiskFormat.Raw, "none", false)], win.Disks);
     }
 

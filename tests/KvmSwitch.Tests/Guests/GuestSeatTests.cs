@@ -31,7 +31,7 @@ public sealed class GuestSeatTests
         Assert.Equal(new(GuestBus.Usb, "0000:00:04.0", "4"), GuestSeat.Of(Managed, Board, 1).Place);
         Assert.Equal(new(GuestBus.Pci, "0000:00:18.1", "00.0"), GuestSeat.Of(Managed, Ports, 0).Place);
         Assert.Equal(new(GuestBus.Pci, "0000:00:19.1", "00.0"), GuestSeat.Of(Managed, Ports, 1).Place);
-        Assert.Equal(new(GuestBus.Scsi, QemuArguments.ScsiControllerAddress, "0:2:0"), GuestSeat.Of(Managed, Drive, 0).Place);
+        Assert.Equal(new(GuestBus.Scsi, QemuArguments.ScsiControllerAddress, "0:2:0"), GuestSeat.Of(Managed with { TakesDrives = true }, Drive, 0).Place);
     }
 
     [Fact]
