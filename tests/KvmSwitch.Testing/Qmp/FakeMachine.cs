@@ -81,6 +81,8 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
 
     public void Dispose() => FdSets.Dispose();
 
+    internal void Put(FakeDevice device) => _devices.Add(device.Id, device);
+
     private FakeOutcome Add(JsonObject arguments)
     {
         if ((FakeDeviceRules.Objection(arguments, _devices) ?? BlockNodes.Objection(arguments)) is { } objection)

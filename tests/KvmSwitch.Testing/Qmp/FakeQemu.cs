@@ -84,6 +84,16 @@ public sealed class FakeQemu : IAsyncDisposable
         End(leaveFile: false);
     }
 
+    /// <summary>Somebody else plugs a device in, through another monitor.</summary>
+    public void PlugIn(FakeDevice device) => Locked(() => _machine.Put(device));
+
+    /// <summary>Somebody else pulls a device out; the client is told as of any.</summary>
+    public Task PullOutAsync(string id)
+    {
+        Locked(() => _machine.Take(id));
+        return TellAsync([FakeEvent.Deleted(id)]);
+    }
+
     /// <summary>Sends any text to the client.</summary>
     public Task SayAsync(string text) => Locked(() => _session)?.SendAsync(text, _ending.Token) ?? Task.CompletedTask;
 

@@ -117,7 +117,7 @@ internal sealed class GuestWithEyes(GrpcChannel channel, FakeQemu qemu) : IAsync
                 }
             }
         }
-        catch (Exception end) when (end is OperationCanceledException or RpcException or InvalidOperationException)
+        catch (Exception end) when (end is OperationCanceledException or RpcException or InvalidOperationException or IOException)
         {
             // The host ended the link, or the test did: what is sighted now reaches nobody.
             Assert.NotNull(end);

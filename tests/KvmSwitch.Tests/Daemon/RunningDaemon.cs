@@ -1,11 +1,15 @@
+using System.Buffers;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Grpc.Net.Client;
+using KvmSwitch.Cli.Output.Json;
 using KvmSwitch.Daemon;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Control;
@@ -32,7 +36,7 @@ internal sealed class RunningDaemon : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>What is really under way gets so long for each quarter of a second that is said to have passed.</summary>
-    private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(20);
+    public static readonly TimeSpan Step = TimeSpan.FromMilliseconds(20);
 
     private static readonly RSA AgentKey = RSA.Create(2048);
     private static readonly Lazy<Task<Dictionary<string, byte[]>>> Authority = new(MakeAuthorityAsync);
@@ -193,6 +197,42 @@ internal sealed class RunningDaemon : IAsyncDisposable
         Assert.Fail("the daemon ended the watch");
     }
 
+    /// <summary>Waits for a state, as <c>kvmswitch status --json</c> tells it, without letting time pass.</summary>
+    public async Task<JsonNode> SeesAsync(Func<JsonNode, bool> wanted, string what)
+    {
+        using var late = new CancellationTokenSource(Patience);
+        using var watch = Control.WatchState(new(), cancellationToken: late.Token);
+        JsonNode? last = null;
+        try
+        {
+            while (await watch.ResponseStream.MoveNext(late.Token))
+            {
+                last = Json(watch.ResponseStream.Current);
+                if (wanted(last)) return last;
+            }
+        }
+        catch (RpcException end) when (end.StatusCode == StatusCode.Cancelled)
+        {
+            throw new TimeoutException($"waited in vain until {what}; the last state was {last?.ToJsonString() ?? "never told"}", end);
+        }
+
+        throw new InvalidOperationException("the daemon ended the watch");
+    }
+
+    /// <summary>
+    /// Waits until what is wanted is on the disk. A busy disk takes its time, and would be told to be too slow by a clock that a test moves.
+    /// </summary>
+    public async Task SavedAsync()
+    {
+        using var late = new CancellationTokenSource(Patience);
+        using var look = new PeriodicTimer(Step);
+        var away = (await StateAsync()).Devices.Where(device => device.Owner != "host").Select(device => device.Name).ToArray();
+        while (!IsSaved(await File.ReadAllTextAsync(Paths.StateFile, late.Token), away)) await look.WaitForNextTickAsync(late.Token);
+    }
+
+    private static bool IsSaved(string text, string[] away) =>
+        !text.Contains("pending", StringComparison.Ordinal) && away.All(name => text.Contains($"\"{name}\"", StringComparison.Ordinal));
+
     /// <summary>Lets time pass, a little at a time, until it is over.</summary>
     public async Task PassTimeUntilAsync(Task task)
     {
@@ -250,6 +290,13 @@ internal sealed class RunningDaemon : IAsyncDisposable
         _folder.Dispose();
         Assert.DoesNotContain(Log.Lines, line => line.Level >= LogLevel.Error && !Log.Expected.Contains(line.Event.Id));
         Log.Dispose();
+    }
+
+    private static JsonNode Json(State state)
+    {
+        var bytes = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(bytes)) StateJson.Write(json, state);
+        return JsonNode.Parse(bytes.WrittenSpan)!;
     }
 
     private static string Places(State state) =>
