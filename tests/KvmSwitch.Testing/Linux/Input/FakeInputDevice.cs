@@ -24,7 +24,7 @@ public sealed class FakeInputDevice
         Capabilities = capabilities;
     }
 
-    public InputNode Node { get; }
+    public InputNode Node { get; internal set; }
 
     public InputCapabilities Capabilities { get; }
 
@@ -55,6 +55,9 @@ public sealed class FakeInputDevice
             lock (_gate) return _grabber is not null;
         }
     }
+
+    /// <summary>Somebody has read from it, if only to find nothing, or asked for its keys.</summary>
+    public bool IsListenedTo { get; private set; }
 
     /// <summary>Another program has it.</summary>
     public bool IsTaken { get; set; }
@@ -183,7 +186,7 @@ public sealed class FakeInputDevice
     {
         public EventPipe Pipe { get; } = new();
 
-        public InputNode Node => device.Node;
+        public InputNode Node { get; } = device.Node;
 
         public InputCapabilities Capabilities => device.Capabilities;
 
@@ -235,6 +238,7 @@ public sealed class FakeInputDevice
             {
                 ObjectDisposedException.ThrowIf(Pipe.Reader.IsClosed, this);
                 keys.Clear();
+                device.IsListenedTo = true;
                 if (device._isGone) return false;
                 foreach (var key in device._down) keys.Add(key);
                 foreach (var one in Empty().Where(one => one.Type != EventType.Key)) Pipe.Write(one);
