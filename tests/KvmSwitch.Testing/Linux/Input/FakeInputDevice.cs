@@ -127,6 +127,8 @@ public sealed class FakeInputDevice
             _isGone = true;
             // The kernel releases what is down, for whoever hears the device.
             foreach (var key in _down.ToArray()) Handle(EventType.Key, (ushort)key, 0);
+            // And a desktop releases what it believes to be down on a device that leaves (libinput does).
+            foreach (var key in Host.Down) Host.Add(Stamp(EventType.Key, (ushort)key, 0));
             _held.Clear();
             _grabber = null;
             foreach (var node in _open) node.Pipe.End();
