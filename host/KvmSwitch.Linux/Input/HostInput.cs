@@ -22,6 +22,7 @@ public sealed class HostInput : IAsyncDisposable
     private readonly InputWatch _watch;
     private readonly Task _watching;
     private int _lastNumber;
+    private int _isDisposed;
 
     private HostInput(IInputKernel kernel, IUeventSource events, IEnumerable<Device> devices, TimeProvider clock, Action<string> warn)
     {
@@ -29,7 +30,7 @@ public sealed class HostInput : IAsyncDisposable
         _loop = new(clock, Gone, End);
         var surroundings = new RelaySurroundings(_loop, MakeCloneAsync, Reopen, warn);
         _relays = [.. devices.Where(device => device.Route is DeviceRoute.Input).Select(device => new InputRelay(device, surroundings))];
-        _watch = new(kernel, events, clock, node => node.HasKeys || RelayOf(node) is not null, device => _loop.Post(() => Add(device)), warn);
+        _watch = new(kernel, events, clock, node => node.HasKeys || RelayOf(node) is not null, device => _loop.Post(() => Add(device)), Seen, warn);
         _watching = _watch.RunAsync(() => _loop.Post(() => _looked.TrySetResult()), _stopping.Token);
     }
 
@@ -60,6 +61,7 @@ public sealed class HostInput : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0) return;
         await _stopping.CancelAsync();
         await _watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _loop.Dispose();
@@ -100,6 +102,17 @@ public sealed class HostInput : IAsyncDisposable
         _sources.Add(source, relay);
         _loop.Poll(source);
         relay?.Attach(source);
+    }
+
+    /// <summary>Its links may have come after it: then it belongs to a relay only now.</summary>
+    private void Seen(InputNode node)
+    {
+        if (RelayOf(node) is null) return;
+        _loop.Post(() =>
+        {
+            var stray = _sources.FirstOrDefault(pair => pair.Value is null && pair.Key.Device.Node.Key == node.Key).Key;
+            if (stray is not null) Reopen(stray);
+        });
     }
 
     private void Hush()

@@ -5,7 +5,8 @@ namespace KvmSwitch.Linux.Input;
 /// never opened.
 /// </summary>
 internal sealed class InputWatch(
-    IInputKernel kernel, IUeventSource events, TimeProvider clock, Func<InputNode, bool> isWanted, Action<IEvdevNode> opened, Action<string> warn)
+    IInputKernel kernel, IUeventSource events, TimeProvider clock, Func<InputNode, bool> isWanted, Action<IEvdevNode> opened, Action<InputNode> seen,
+    Action<string> warn)
 {
     // A node that can't be opened is tried again with the next event, and after this.
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
@@ -58,7 +59,13 @@ internal sealed class InputWatch(
         {
             lock (_gate)
             {
-                if (!_open.Add(node.Key)) continue;
+                if (_open.Contains(node.Key))
+                {
+                    seen(node);
+                    continue;
+                }
+
+                _open.Add(node.Key);
             }
 
             if (TryOpen(node, out var device))

@@ -43,6 +43,11 @@ public sealed class KeySet
 
     public void CopyFrom(KeySet other) => other._words.CopyTo(_words.AsSpan());
 
+    public void ExceptWith(KeySet other)
+    {
+        for (var i = 0; i < _words.Length; i++) _words[i] &= ~other._words[i];
+    }
+
     /// <summary>The greatest code in it that is at most this; -1: none.</summary>
     public int AtMost(int code)
     {

@@ -9,9 +9,10 @@ internal sealed record GrabbedNode(IEvdevNode Device, uint Leds, KeySet? Caught)
 
     /// <summary>Releases the keys that are down, for whoever hears the device. Their real release later changes nothing then, so nobody hears of it.</summary>
     /// <returns>False: the device has gone.</returns>
-    public static bool ReleaseKeys(IEvdevNode device, KeySet scratch)
+    public static bool ReleaseKeys(IEvdevNode device, KeySet scratch, KeySet? except = null)
     {
         if (!device.ReadKeys(scratch)) return false;
+        if (except is not null) scratch.ExceptWith(except);
         var last = scratch.AtMost(KeySet.Capacity - 1);
         for (var code = last; code >= 0; code = scratch.AtMost(code - 1))
         {
@@ -25,7 +26,7 @@ internal sealed record GrabbedNode(IEvdevNode Device, uint Leds, KeySet? Caught)
     public void LetGo()
     {
         // While only we hear it: so keys that are still down never arrive at the host, nor do their repeats.
-        if (Caught is null) _ = ReleaseKeys(Device, new());
+        _ = ReleaseKeys(Device, new(), Caught);
         RestoreLeds();
         Device.Ungrab();
         if (Caught is not null) MakeUp(Caught);

@@ -183,8 +183,9 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
     public void Flush()
     {
         if (_count == 0) return;
-        HasFailed |= !clone.Write(_frame.AsSpan(0, _count));
+        var count = _count;
         _count = 0;
+        HasFailed |= !TryWrite(_frame.AsSpan(0, count));
     }
 
     /// <summary>Leds that the guest sets in the clone are set on the device.</summary>
@@ -205,6 +206,18 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
     }
 
     public void Dispose() => clone.Dispose();
+
+    private bool TryWrite(ReadOnlySpan<InputEvent> events)
+    {
+        try
+        {
+            return clone.Write(events);
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+    }
 
     // The highest code first: Meta and Alt go up while Ctrl or Shift is still down, so that no menu opens in the guest.
     private void ReleaseSent(int highest)

@@ -24,7 +24,7 @@ public sealed class FakeInputDevice
         Capabilities = capabilities;
     }
 
-    public InputNode Node { get; }
+    public InputNode Node { get; internal set; }
 
     public InputCapabilities Capabilities { get; }
 
@@ -55,6 +55,9 @@ public sealed class FakeInputDevice
             lock (_gate) return _grabber is not null;
         }
     }
+
+    /// <summary>Somebody has read from it, if only to find nothing, or asked for its keys.</summary>
+    public bool IsListenedTo { get; private set; }
 
     /// <summary>Another program has it.</summary>
     public bool IsTaken { get; set; }
@@ -124,6 +127,8 @@ public sealed class FakeInputDevice
             _isGone = true;
             // The kernel releases what is down, for whoever hears the device.
             foreach (var key in _down.ToArray()) Handle(EventType.Key, (ushort)key, 0);
+            // And a desktop releases what it believes to be down on a device that leaves (libinput does).
+            foreach (var key in Host.Down) Host.Add(Stamp(EventType.Key, (ushort)key, 0));
             _held.Clear();
             _grabber = null;
             foreach (var node in _open) node.Pipe.End();
@@ -183,7 +188,7 @@ public sealed class FakeInputDevice
     {
         public EventPipe Pipe { get; } = new();
 
-        public InputNode Node => device.Node;
+        public InputNode Node { get; } = device.Node;
 
         public InputCapabilities Capabilities => device.Capabilities;
 
@@ -235,6 +240,7 @@ public sealed class FakeInputDevice
             {
                 ObjectDisposedException.ThrowIf(Pipe.Reader.IsClosed, this);
                 keys.Clear();
+                device.IsListenedTo = true;
                 if (device._isGone) return false;
                 foreach (var key in device._down) keys.Add(key);
                 foreach (var one in Empty().Where(one => one.Type != EventType.Key)) Pipe.Write(one);

@@ -60,6 +60,13 @@ public sealed class FakeInputKernel : IInputKernel
         return device;
     }
 
+    /// <summary>udev is done with the node, which was there before.</summary>
+    public void Link(FakeInputDevice device, string link)
+    {
+        lock (_gate) device.Node = device.Node with { Links = [.. device.Node.Links, link] };
+        Tell("add", device.Node.Input, device.Node.Event);
+    }
+
     public void Unplug(FakeInputDevice device)
     {
         lock (_gate) _plugged.Remove(device);
