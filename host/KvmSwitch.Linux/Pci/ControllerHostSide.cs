@@ -69,10 +69,10 @@ public sealed class ControllerHostSide : IHostSide
     }
 
     /// <summary>
-    /// Unbinds from vfio-pci, which makes QEMU let go by itself, also while the guest is paused or panicked. Only a QEMU that is itself
-    /// stopped doesn't: then the kernel waits for it.
+    /// Unbinds from vfio-pci. The kernel then asks QEMU to let go, and QEMU asks its guest, as device_del does: where the guest answers
+    /// neither, the kernel waits until QEMU ends, and goes on with the unbinding then.
     /// </summary>
-    /// <exception cref="SwitchException">TimedOut: QEMU doesn't let go even so.</exception>
+    /// <exception cref="SwitchException">TimedOut: QEMU doesn't let go even so; ending it does.</exception>
     public async Task<bool> WrestAsync(Device device, CancellationToken cancellationToken)
     {
         await ForEachAsync(device, async function =>

@@ -85,11 +85,15 @@ internal sealed class DriverLanes(KernelPaths paths, ISysfsWriter writer, TimeSp
         {
             throw new SwitchException(
                 Failure.TimedOut,
-                $"the kernel has been {lane.Doing} {function} for {clock.GetElapsedTime(lane.Started).TotalSeconds:0} s and can't be interrupted; if it never ends, " +
-                "only a restart of the computer frees the device",
+                $"the kernel has been {lane.Doing} {function} for {clock.GetElapsedTime(lane.Started).TotalSeconds:0} s and can't be interrupted; {Remedy(lane)}",
                 hangs);
         }
     }
+
+    // The kernel waits for QEMU, and QEMU for its guest to agree: what ends QEMU ends that. A driver of the host's own waits for nobody we know.
+    private static string Remedy(Lane lane) => lane.Doing.Contains(PciFunction.Vfio, StringComparison.Ordinal)
+        ? "the machine that has it doesn't let go: 'kvmswitch vm kill' frees it"
+        : "if it never ends, only a restart of the computer frees the device";
 
     private sealed record Lane(Task<int> Ended, string Doing, long Started);
 }

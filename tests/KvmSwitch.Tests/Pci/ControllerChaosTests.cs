@@ -26,7 +26,7 @@ public sealed class ControllerChaosTests
             .Array[1, 12]).Array[1, 5];
 
     [Fact]
-    public async Task Everything_comes_home_to_its_driver_and_nothing_else_was_touched() => await Stories.SampleAsync(TellAsync, iter: 25, threads: 1);
+    public async Task Everything_comes_home_to_its_driver_and_nothing_else_was_touched() => await Stories.SampleAsync(TellAsync, iter: 15, threads: 1);
 
     private static async Task TellAsync((Deed Deed, int CancelAfter, PciFault[] Faults)[] story)
     {

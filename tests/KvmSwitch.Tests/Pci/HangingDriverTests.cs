@@ -48,6 +48,28 @@ public sealed class HangingDriverTests : IDisposable
     }
 
     [Fact]
+    public async Task Wresting_from_a_QEMU_that_does_not_let_go_says_what_ends_it_and_its_end_brings_the_device_home()
+    {
+        var preparing = _rig.PrepareAsync(Ports);
+        await AdvanceUntilAsync(preparing);
+        using var attachment = await preparing;
+        _rig.Pci.Faults.Choose = write => write.Driver == PciTree.Vfio ? PciFault.Hangs : PciFault.None;
+
+        var wresting = Refused(_rig.Side.WrestAsync(Ports, CancellationToken.None));
+        await AdvanceUntilAsync(wresting);
+        Assert.Equal(
+            "the kernel has been making vfio-pci let go of 0000:00:1a.0 for 6 s and can't be interrupted; the machine that has it doesn't let go: " +
+            "'kvmswitch vm kill' frees it",
+            await wresting);
+
+        var restoring = _rig.Side.RestoreAsync(Ports, CancellationToken.None);
+        _rig.Pci.Faults.LetGo();
+        await AdvanceUntilAsync(restoring);
+        await restoring;
+        Assert.Equal(("ehci-pci", ""), (_rig.Pci.DriverOf(Ehci), _rig.Pci.OverrideOf(Ehci)));
+    }
+
+    [Fact]
     public async Task Looking_goes_on_while_a_driver_hangs()
     {
         _rig.Pci.Faults.Choose = _ => PciFault.Hangs;
