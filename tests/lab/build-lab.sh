@@ -20,7 +20,7 @@ USAGE
 
 readonly suite=trixie unavailable=3
 packages=(
-  linux-image-amd64 tiny-initramfs systemd-sysv udev dbus udisks2 polkitd kmod usbutils pciutils iproute2 util-linux busybox-static socat evtest
+  linux-image-amd64 tiny-initramfs systemd-sysv udev dbus udisks2 polkitd kmod procps strace eject e2fsprogs usbutils pciutils iproute2 util-linux busybox-static socat evtest
   qemu-system-x86 qemu-utils seabios ovmf libvirt-daemon-system libvirt-clients
 )
 # What no machine of the lab has. drivers/media stays, because sound over USB needs a part of it.
@@ -31,10 +31,11 @@ unused_modules=(
 # Would only take the emulated processor's time. libvirt is started by the benchmark alone.
 unused_units=(
   getty@tty1.service serial-getty@ttyS0.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
-  fstrim.timer systemd-timesyncd.service systemd-networkd.service libvirt-guests.service remote-fs.target
+  fstrim.timer systemd-timesyncd.service systemd-networkd.service libvirt-guests.service remote-fs.target systemd-random-seed.service
+  systemd-journal-flush.service systemd-pstore.service ldconfig.service
 )
 idle_units=(
-  libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket virtlogd.socket virtlogd-admin.socket virtlockd.socket
+  libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket virtlogd.service virtlockd.service virtlogd.socket virtlogd-admin.socket virtlockd.socket
   virtlockd-admin.socket udisks2.service
 )
 
@@ -69,17 +70,9 @@ bootstrap() {
     --customize-hook="chroot \"\$1\" systemctl --quiet mask ${unused_units[*]}" \
     --customize-hook="chroot \"\$1\" systemctl --quiet disable ${idle_units[*]}" \
     --customize-hook="copy-in '$here/l1/lab.service' /etc/systemd/system" \
-    --customize-hook='chroot "$1" systemctl --quiet enable lab.service; mkdir "$1/lab"; echo lab > "$1/etc/hostname"' \
+    --customize-hook='chroot "$1" systemctl --quiet enable lab.service; mkdir "$1/lab"; echo lab > "$1/etc/hostname"; touch "$1/etc/.updated" "$1/var/.updated"' \
     "$suite" "$1/tree" "deb $archive $suite main" </dev/null >"$1/bootstrap.log" 2>&1
 }
-
-# Cuts the signatures off: an emulated processor takes long to check them, and QEMU 7.2's gets some of the sums wrong. Layout: struct
-# module_signature (include/linux/module_signature.h), the signature before it, a mark behind it.
-# shellcheck disable=SC2016 # perl's own variables
-readonly unsign='for (@ARGV) {
-  open my $file, "+<", $_ or die "$_: $!"; seek $file, -40, 2; read $file, my $end, 40;
-  truncate $file, (-s $file) - 40 - unpack("N", substr $end, 8, 4) if substr($end, 12) eq "~Module signature appended~\n";
-}'
 
 # Unpacks the modules, so that nothing is unpacked under emulation, without those that the lab never needs.
 slim_modules() {
@@ -88,8 +81,6 @@ slim_modules() {
   for directory in "${unused_modules[@]}"; do $prefix rm -rf "$kernel/kernel/$directory"; done
   # shellcheck disable=SC2086
   find "$kernel" -name '*.ko.xz' -print0 | $prefix xargs -0 -P "$(nproc)" -n 64 xz -d
-  # shellcheck disable=SC2086
-  find "$kernel" -name '*.ko' -print0 | $prefix xargs -0 perl -e "$unsign"
   # shellcheck disable=SC2086
   $prefix chroot "$1/tree" depmod "${kernel##*/}"
 }
@@ -102,7 +93,8 @@ pack_initramfs() {
   cp "$1/tree/usr/bin/busybox" "$tree/bin/busybox"
   for name in sh mount insmod switch_root poweroff; do ln -s busybox "$tree/bin/$name"; done
   install -m 755 "$here/l1/init" "$tree/init"
-  pack "$tree" > "$1/initrd.img"
+  # QEMU puts it at the top of the memory, where SeaBIOS then writes what it found on the USB: zeros are no loss.
+  { pack "$tree"; head -c 1M /dev/zero; } > "$1/initrd.img"
 }
 
 build_host() {
@@ -151,7 +143,7 @@ mkdir -p "$out"
 open_cache lab "the lab"
 # The recipe, without the packages' versions: they are those of the day it is made.
 target=$cache/lab-$({
-  declare -p suite unsign packages unused_modules unused_units idle_units
+  declare -p suite packages unused_modules unused_units idle_units
   declare -f bootstrap slim_modules pack_initramfs build_host
   cat "$root/installer/images.sh" "$here/l1/init" "$here/l1/lab.service"
 } | digest)

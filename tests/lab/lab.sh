@@ -30,7 +30,7 @@ qmp JSON             a command to the QEMU that L1 runs in, such as '{"execute":
 plug NAME            plug in, or pull out, a device of the file "hardware"
 unplug NAME
 key NAME KEY...      press and let go of keys (QEMU's names) on a keyboard
-disc FILE | --none   put a disc into the drive, or take it out
+disc FILE | --none   put a disc (disc1.img to disc3.img in the lab's directory, or any image) into the drive, or take it out
 down                 end L1 and all in it
 Exit status 3: the lab can't be had on this computer, with the reason on standard error.
 USAGE
@@ -121,10 +121,12 @@ arguments() {
 }
 
 boot() {
-  local args=() started=$SECONDS status
+  local args=() started=$SECONDS disc
   run=$(mktemp -d "${TMPDIR:-/tmp}/kvmswitch-lab.XXXXXX")
-  truncate -s 64M "$run/stick.img"
-  for disc in 1 2; do { printf 'disc %d\n' "$disc"; head -c 1M /dev/zero; } > "$run/disc$disc.iso"; done
+  for disc in stick disc1 disc2 disc3; do
+    truncate -s 32M "$run/$disc.img"
+    PATH="$PATH:/usr/sbin:/sbin" mke2fs -q -t ext2 -b 4096 -L "$disc" "$run/$disc.img"
+  done
   arguments
   qemu-system-x86_64 "${args[@]}" </dev/null >&2 || die "QEMU could not start the lab: its words are above."
   mkdir -p "$images"
@@ -133,10 +135,10 @@ boot() {
     < <(qmp '{"execute": "human-monitor-command", "arguments": {"command-line": "info usernet"}}' | sed 's/\\r\\n/\n/g') > "$run/port"
   [ -s "$run/port" ] || die "QEMU told no port for the way into the lab."
   say "  L1 boots"
-  until run 'systemctl is-system-running --wait >/dev/null; udevadm settle' 2>/dev/null; do
-    status=$?
+  # In a shell of its own, because bash ends when it can't connect.
+  until (run 'systemctl is-system-running --wait >/dev/null; udevadm settle --timeout=50') 2>/dev/null; do
     if ! directory >/dev/null; then tail -n 20 "$run/serial.log" >&2; die "L1 ended while it booted: its console is above."; fi
-    if [ $((SECONDS - started)) -gt 300 ]; then tail -n 20 "$run/serial.log" >&2; die "L1 was not up within 300 s (last status $status): its console is above."; fi
+    if [ $((SECONDS - started)) -gt 300 ]; then tail -n 20 "$run/serial.log" >&2; die "L1 was not up within 300 s: its console is above."; fi
     sleep 0.5
   done
   say "  L1 is up after $((SECONDS - started)) s"
