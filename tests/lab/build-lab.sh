@@ -121,7 +121,7 @@ build_programs() {
   local out=$1 tree
   tree=$(mktemp -d "$out/programs.XXXXXX")
   mkdir -p "$tree"/{bin,guest}
-  cp "$root"/artifacts/publish/{kvmswitchd,kvmswitch} "$tree/bin/"
+  cp "$root"/artifacts/publish/{kvmswitchd,kvmswitch,kvmswitch-agent} "$tree/bin/"
   install -m 755 "$here"/l1/lab-* "$tree/bin/"
   cp -L "$root"/artifacts/guest/{vmlinux,initrd.img,cmdline,state.img} "$tree/guest/"
   cp "$here/kvmswitch.toml.in" "$here/l1/kvmswitchd.service" "$tree/"

@@ -25,7 +25,7 @@ guest                start kvmswitchd in L1 with kvmswitch.toml.in, boot the gue
 run COMMAND          run a shell command in L1, with its output, errors and exit status (deadline: \$LAB_DEADLINE seconds, 60)
 stream COMMAND       the same with input and output passed on at once
 put FILE PATH        copy a file into L1
-push                 copy the programs of artifacts/publish into L1
+push                 copy the programs of artifacts/publish, and what L1 itself runs, into L1
 qmp JSON             a command to the QEMU that L1 runs in, such as '{"execute": "query-status"}'
 plug NAME            plug in, or pull out, a device of the file "hardware"
 unplug NAME
@@ -70,11 +70,12 @@ request() {
 
 run() { request run "${LAB_DEADLINE:-60}" "$1" 0 </dev/null; }
 
-# Copies file $1 to $2 in L1, whole or not at all, and leaves the mode as it was there.
+# Copies file $1 to $2 in L1, whole or not at all.
 put() {
-  local size
+  local size mode
   size=$(stat -L -c %s "$1")
-  request run 60 "cat > '$2.new' && { [ ! -e '$2' ] || chmod --reference='$2' '$2.new'; } && mv '$2.new' '$2'" "$size" <"$1"
+  mode=$(stat -L -c %a "$1")
+  request run 60 "cat > '$2.new' && chmod $mode '$2.new' && mv '$2.new' '$2'" "$size" <"$1"
 }
 
 # Prints the answer to a QMP command, and fails when it is an error.
@@ -176,7 +177,10 @@ case ${1-} in
   run | qmp) [ $# = 2 ] || { usage >&2; exit 2; }; "$1" "$2" ;;
   stream) [ $# = 2 ] || { usage >&2; exit 2; }; request stream "${LAB_DEADLINE:-60}" "$2" 0 ;;
   put) [ $# = 3 ] || { usage >&2; exit 2; }; put "$2" "$3" ;;
-  push) for program in kvmswitchd kvmswitch; do put "$root/artifacts/publish/$program" "/lab/bin/$program"; done ;;
+  push)
+    for file in "$root"/artifacts/publish/kvmswitch{d,,-agent} "$here"/l1/lab-*; do put "$file" "/lab/bin/${file##*/}"; done
+    put "$here/kvmswitch.toml.in" /lab/kvmswitch.toml.in
+    ;;
   plug) monitor "device_add $(hardware_named "$2")" ;;
   unplug) monitor "device_del $2" ;;
   key)
