@@ -102,6 +102,7 @@ build_host() {
   say "Making the lab's Linux host from Debian $suite (a few minutes, once)"
   if ! bootstrap "$into"; then
     tail -n 5 "$into/bootstrap.log" >&2
+    $prefix rm -rf "$into/tree"
     cannot "mmdebstrap could not make Debian $suite from the archive of apt's sources; its last lines are above"
   fi
   say "  modules, initramfs and image"
