@@ -50,8 +50,9 @@ running() { directory || die "no lab runs: start it with 'tests/lab/lab.sh up'."
 
 # Sends L1 one request (see l1/lab-serve): verb $1, deadline $2 in seconds, script $3, input of $4 bytes on standard input.
 request() {
-  local port status output errors
-  port=$(cat "$(running)/port")
+  local run port status output errors
+  run=$(running)
+  port=$(cat "$run/port")
   exec 8<>"/dev/tcp/127.0.0.1/$port"
   printf '%s %d %d %d\n%s' "$1" "$2" "$(printf %s "$3" | wc -c)" "$4" "$3" >&8
   if [ "$1" = stream ]; then
@@ -80,8 +81,9 @@ put() {
 
 # Prints the answer to a QMP command, and fails when it is an error.
 qmp() {
-  local answer
-  answer=$(printf '{"execute":"qmp_capabilities"}\n%s\n' "$1" | timeout 20 socat -t 10 - "UNIX-CONNECT:$(running)/tools.sock" \
+  local run answer
+  run=$(running)
+  answer=$(printf '{"execute":"qmp_capabilities"}\n%s\n' "$1" | timeout 20 socat -t 10 - "UNIX-CONNECT:$run/tools.sock" \
     | { grep -v '"event":' || true; } | sed -n 3p)
   echo "$answer"
   [[ $answer == '{"return"'* ]]
