@@ -4,7 +4,8 @@
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
 have() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
-have_library() { PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -q -F "$1"; }
+# No "grep -q": it ends at the first match, and ldconfig with it, as failed.
+have_library() { PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -F "$1" >/dev/null; }
 
 # Debian's package "busybox" is linked dynamically and can't be the guest's user land.
 have_static_busybox() { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; }
