@@ -13,7 +13,7 @@ namespace KvmSwitch.SystemTests.Lab;
 public sealed class LabHost : IAsyncLifetime
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
-    private static readonly TimeSpan BootDeadline = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan BootDeadline = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan TierDeadline = TimeSpan.FromHours(1);
     private readonly Dictionary<string, string> _ports = new(StringComparer.Ordinal);
     private QmpClient? _outer;
