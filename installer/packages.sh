@@ -4,7 +4,8 @@
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
 have() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
-have_library() { PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -q -F "$1"; }
+# No "grep -q": it ends at the first match, and ldconfig with it, as failed.
+have_library() { PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -F "$1" >/dev/null; }
 
 # Debian's package "busybox" is linked dynamically and can't be the guest's user land.
 have_static_busybox() { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; }
@@ -24,6 +25,13 @@ missing_packages() {
   have flock || echo util-linux
 }
 
+# The same for the lab, beside those.
+missing_lab_packages() {
+  have mmdebstrap || echo mmdebstrap
+  have socat || echo socat
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
+}
+
 # Prints the prefix that makes a command run as root ("" or "sudo -n"), or fails.
 as_root() {
   if [ "$(id -u)" = 0 ]; then echo ""; return; fi
@@ -40,22 +48,32 @@ require_dotnet() {
   fi
 }
 
-# Installs what is missing, or says in one sentence how to do it.
-require_packages() {
-  local missing root
-  mapfile -t missing < <(missing_packages)
-  if [ ${#missing[@]} = 0 ]; then return; fi
-  local command="apt-get install --no-install-recommends ${missing[*]}"
-  have apt-get || die "these are missing and there is no apt-get to install them: ${missing[*]}; install them with your own package manager and run this again."
-  root=$(as_root) || die "some packages are missing; run 'sudo $command' and start this again."
-  say "Installing ${missing[*]}"
-  local log
+# Installs packages $*, or says in one sentence how to do it and fails.
+install_packages() {
+  local root command="apt-get install --no-install-recommends $*" log
+  have apt-get || { say "${0##*/}: these are missing and there is no apt-get to install them: $*; install them with your own package manager and run this again."; return 1; }
+  root=$(as_root) || { say "${0##*/}: some packages are missing; run 'sudo $command' and start this again."; return 1; }
+  say "Installing $*"
   log=$(mktemp)
   # shellcheck disable=SC2086 # $root is zero or two words on purpose
   if ! { $root apt-get -q update && DEBIAN_FRONTEND=noninteractive $root $command -y -q; } </dev/null >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     rm -f "$log"
-    die "apt-get could not install ${missing[*]}: see its output above."
+    say "${0##*/}: apt-get could not install $*: see its output above."
+    return 1
   fi
   rm -f "$log"
+}
+
+require_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages)
+  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 1
+}
+
+# As require_packages, but ends with 3, "can't be had here".
+require_lab_packages() {
+  local missing
+  mapfile -t missing < <(missing_lab_packages)
+  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 3
 }

@@ -7,10 +7,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
   cat <<USAGE
-Usage: ${0##*/} [quick|system|lab|windows]...
+Usage: ${0##*/} [quick|system|lab]...
 quick   unit, golden, property and architecture tests; no QEMU, under a minute
 system  the programs as they are published, with real QEMU and the demo guest
-Without an argument: quick and system.
+lab     a whole Linux host with real USB in QEMU, our programs in it, and their guest in that (see tests/lab/lab.sh); 5 GiB of memory
+Without an argument: quick, system and lab.
 USAGE
 }
 
@@ -27,20 +28,24 @@ skips() {
     | sed 's/^\([^\x01]*\)\x01<test .*[^a-z]name="\([^"]*\)".*/  skipped \2: \1/; s/&quot;/"/g; s/&apos;/'\''/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g'
 }
 
-# Builds and runs test project $2 of tier $1, within $3 seconds, and adds its counts.
-run_tier() {
+# Builds test project $2 of tier $1.
+build_tests() {
+  local tier=$1 project=$2
+  say "== $tier: building"
+  if dotnet build "$root/tests/$project/$project.csproj" -c Release --nologo -v quiet </dev/null >"$results/$tier.build.log" 2>&1; then return; fi
+  grep -E 'error' "$results/$tier.build.log" | sort -u | head -n 20 >&2 || tail -n 20 "$results/$tier.build.log" >&2
+  say "$tier: the tests did not build; the whole output is in ${results#"$root"/}/$tier.build.log."
+  broken=1
+  return 1
+}
+
+# Runs the tests of project $2 that xunit's options $4... select as tier $1, within $3 seconds, and adds their counts.
+run_tests() {
   local tier=$1 project=$2 limit=$3 report=$results/$1.xml started=$SECONDS status=0
   rm -f "$report"
-  say "== $tier: building"
-  if ! dotnet build "$root/tests/$project/$project.csproj" -c Release --nologo -v quiet </dev/null >"$results/$tier.build.log" 2>&1; then
-    grep -E 'error' "$results/$tier.build.log" | sort -u | head -n 20 >&2 || tail -n 20 "$results/$tier.build.log" >&2
-    say "$tier: the tests did not build; the whole output is in ${results#"$root"/}/$tier.build.log."
-    broken=1
-    return
-  fi
   say "== $tier: running"
   timeout --kill-after=10 "$limit" dotnet "$root/tests/$project/bin/Release/net10.0/$project.dll" \
-    -result-xml "$report" -noColor -noLogo </dev/null >&2 || status=$?
+    -result-xml "$report" -noColor -noLogo "${@:4}" </dev/null >&2 || status=$?
   count "$tier" "$report" "$status" "$limit"
   say "== $tier: $((SECONDS - started)) s"
 }
@@ -57,7 +62,7 @@ count() {
   if [ "$status" != 0 ] && [ "$fail" = 0 ]; then say "$tier: the runner ended with $status although no test failed."; broken=1; fi
 }
 
-quick() { run_tier quick KvmSwitch.Tests 300; }
+quick() { if build_tests quick KvmSwitch.Tests; then run_tests quick KvmSwitch.Tests 300; fi; }
 
 system() {
   if ! "$root/installer/build.sh" || ! KVMSWITCH_GUEST=$("$root/installer/demo/build-guest.sh"); then
@@ -66,19 +71,47 @@ system() {
     return
   fi
   export KVMSWITCH_GUEST KVMSWITCH_PROGRAMS=$root/artifacts/publish
-  run_tier system KvmSwitch.SystemTests 900
+  if build_tests system KvmSwitch.SystemTests; then run_tests system KvmSwitch.SystemTests 900 -namespace- 'KvmSwitch.SystemTests.Lab*'; fi
+}
+
+lab() {
+  local status=0 log=$results/lab.log
+  if ! "$root/installer/build.sh" kvmswitchd kvmswitch kvmswitch-agent; then
+    say "lab: the programs could not be built, so no test of the lab ran."
+    broken=1
+    return
+  fi
+  build_tests lab KvmSwitch.SystemTests || return 0
+  { (require_lab_packages) && "$root/tests/lab/lab.sh" down && "$root/tests/lab/lab.sh" up; } >/dev/null 2> >(tee "$log" >&2) || status=$?
+  case $status in
+    0) ;;
+    3)
+      say "  skipped lab: $(tail -n 1 "$log")"
+      skipped=$((skipped + 1))
+      return
+      ;;
+    *)
+      say "lab: the lab did not come up, so no test of it ran."
+      broken=1
+      return
+      ;;
+  esac
+  trap '"$root/tests/lab/lab.sh" down' EXIT
+  run_tests lab KvmSwitch.SystemTests 1200 -namespace 'KvmSwitch.SystemTests.Lab*'
+  "$root/tests/lab/lab.sh" down
+  trap - EXIT
 }
 
 tiers=()
 for argument in "$@"; do
   case $argument in
     -h | --help) usage; exit 0 ;;
-    quick | system) tiers+=("$argument") ;;
-    lab | windows) say "The $argument tier does not exist yet: run 'tests/run.sh quick' or 'tests/run.sh system'."; exit 2 ;;
+    quick | system | lab) tiers+=("$argument") ;;
+    windows) say "The windows tier does not exist yet: run 'tests/run.sh quick', 'system' or 'lab'."; exit 2 ;;
     *) usage >&2; exit 2 ;;
   esac
 done
-if [ ${#tiers[@]} = 0 ]; then tiers=(quick system); fi
+if [ ${#tiers[@]} = 0 ]; then tiers=(quick system lab); fi
 
 require_dotnet
 require_packages

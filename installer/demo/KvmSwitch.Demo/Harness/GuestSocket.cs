@@ -7,14 +7,15 @@ namespace KvmSwitch.Demo.Harness;
 internal sealed class GuestSocket : IAsyncDisposable
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(20);
-    private readonly NetworkStream _stream;
+    private readonly Stream _stream;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _reading;
     private int _disposed;
 
-    private GuestSocket(Socket socket, Action<string> onLine, Action<string> onEnd)
+    /// <param name="stream">Is owned by the new object.</param>
+    public GuestSocket(Stream stream, Action<string> onLine, Action<string> onEnd)
     {
-        _stream = new NetworkStream(socket, ownsSocket: true);
+        _stream = stream;
         _reading = Task.Run(() => ReadAsync(onLine, onEnd));
     }
 
@@ -30,7 +31,7 @@ internal sealed class GuestSocket : IAsyncDisposable
             try
             {
                 await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
-                return new GuestSocket(socket, onLine, onEnd);
+                return new GuestSocket(new NetworkStream(socket, ownsSocket: true), onLine, onEnd);
             }
             catch (SocketException reason)
             {

@@ -25,27 +25,19 @@ public sealed class GuestWatch : IAsyncDisposable
     public static async Task<GuestWatch> ConnectAsync(string path, TimeSpan deadline, CancellationToken cancellation, TimeProvider? time = null)
     {
         time ??= TimeProvider.System;
-        var sightings = new Journal<GuestSighting>(time);
-        var unreadable = new Journal<string>(time);
-        void OnLine(string line)
-        {
-            if (Parse(line) is { } data)
-            {
-                sightings.Add(new GuestSighting(time.GetTimestamp(), data));
-            }
-            else
-            {
-                unreadable.Add(line);
-            }
-        }
+        var (sightings, unreadable) = (new Journal<GuestSighting>(time), new Journal<string>(time));
+        var socket = await GuestSocket.ConnectAsync(
+            path, line => Write(line, sightings, unreadable, time), reason => End(reason, sightings, unreadable), deadline, time, cancellation);
+        return new GuestWatch(socket, sightings, unreadable);
+    }
 
-        void OnEnd(string reason)
-        {
-            sightings.End(reason);
-            unreadable.End(reason);
-        }
-
-        return new GuestWatch(await GuestSocket.ConnectAsync(path, OnLine, OnEnd, deadline, time, cancellation), sightings, unreadable);
+    /// <summary>Reads what the verb writes from a connection that is there already, and owns it from now on.</summary>
+    public static GuestWatch Over(Stream stream)
+    {
+        var time = TimeProvider.System;
+        var (sightings, unreadable) = (new Journal<GuestSighting>(time), new Journal<string>(time));
+        return new GuestWatch(
+            new GuestSocket(stream, line => Write(line, sightings, unreadable, time), reason => End(reason, sightings, unreadable)), sightings, unreadable);
     }
 
     /// <summary>Waits for the first sighting at or after position <paramref name="from"/> that <paramref name="match"/> accepts.</summary>
@@ -56,6 +48,24 @@ public sealed class GuestWatch : IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _socket.DisposeAsync();
+
+    private static void Write(string line, Journal<GuestSighting> sightings, Journal<string> unreadable, TimeProvider time)
+    {
+        if (Parse(line) is { } data)
+        {
+            sightings.Add(new GuestSighting(time.GetTimestamp(), data));
+        }
+        else
+        {
+            unreadable.Add(line);
+        }
+    }
+
+    private static void End(string reason, Journal<GuestSighting> sightings, Journal<string> unreadable)
+    {
+        sightings.End(reason);
+        unreadable.End(reason);
+    }
 
     private static JsonObject? Parse(string line)
     {
