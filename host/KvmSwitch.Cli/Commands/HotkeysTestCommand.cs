@@ -8,11 +8,11 @@ namespace KvmSwitch.Cli.Commands;
 
 internal sealed record HotkeysTestCommand : ICommand
 {
-    public static Verb Definition() => new("test", "Shows live which keys the daemon hears, and which hotkey they make. Needs root; Ctrl-C ends it.")
+    public static Verb Definition() => new("test", "Shows live which keys the daemon hears.")
     {
         Bind = _ => new HotkeysTestCommand(),
         Examples = ["sudo kvmswitch hotkeys test"],
-        Remarks = "The hotkeys act meanwhile, as always.",
+        Remarks = "Needs root; Ctrl-C ends it. The hotkeys act meanwhile, as always.",
     };
 
     public async Task<ExitCode> RunAsync(Session session, CancellationToken cancellation)

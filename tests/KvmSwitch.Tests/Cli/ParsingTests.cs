@@ -40,7 +40,7 @@ public sealed class ParsingTests
 
     public static TheoryData<string, string> NotUnderstood => new()
     {
-        { "", "'kvmswitch' needs a verb: status, give, take, toggle, vm, guest, history, completion" },
+        { "", "'kvmswitch' needs a verb: status, give, take, toggle, vm, guest, hotkeys, history, completion" },
         { "stauts", "'kvmswitch' has no verb 'stauts'; did you mean 'status'?" },
         { "zzzzzz", "'kvmswitch' has no verb 'zzzzzz'" },
         { "vm", "'kvmswitch vm' needs a verb: list, start, stop, restart, kill, args" },
@@ -133,7 +133,7 @@ public sealed class ParsingTests
             """
             Hands devices over to a machine: all arrive, or none moves.
 
-            Usage: kvmswitch give TARGET... [--to MACHINE] [--for TIME] [--verbose]
+            Usage: kvmswitch give TARGET... [--to MACHINE] [--for TIME] [--force] [--verbose]
 
             Arguments:
               TARGET  devices and sets, by the names that 'kvmswitch status' shows
