@@ -125,7 +125,7 @@ build_programs() {
   cp "$root"/artifacts/publish/{kvmswitchd,kvmswitch,kvmswitch-agent} "$tree/bin/"
   install -m 755 "$here"/l1/lab-* "$tree/bin/"
   cp -L "$root"/artifacts/guest/{vmlinux,initrd.img,cmdline,state.img} "$tree/guest/"
-  cp "$here/kvmswitch.toml.in" "$here/l1/kvmswitchd.service" "$tree/"
+  cp "$here/kvmswitch.toml.in" "$here/l1/kvmswitchd.service" "$root/installer/linux/60-kvmswitch-input.rules" "$tree/"
   rm -f "$out/programs.img"
   truncate -s 256M "$out/programs.img"
   PATH="$PATH:/usr/sbin:/sbin" mke2fs -q -t ext4 -O ^has_journal -E root_owner=0:0 -d "$tree" "$out/programs.img"

@@ -107,6 +107,20 @@ public sealed class LabHost : IAsyncLifetime
     public async Task<string> DriversAsync(string place) => await Shell.RunAsync(
         $"for i in /sys/bus/usb/devices/{await PortAsync(place)}:*; do basename \"$(readlink $i/driver || echo -)\"; done | sort -u", Stop);
 
+    /// <summary>Stops QEMU's process (SIGSTOP) for as long as something is done.</summary>
+    public async Task WhileQemuHangsAsync(Func<Task> act)
+    {
+        await Shell.RunAsync("kill -STOP $(cat /run/kvmswitch/machines/win/qemu.pid)", Stop);
+        try
+        {
+            await act();
+        }
+        finally
+        {
+            await Shell.RunAsync("kill -CONT $(cat /run/kvmswitch/machines/win/qemu.pid)", Stop);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_guest is not null) await _guest.DisposeAsync();

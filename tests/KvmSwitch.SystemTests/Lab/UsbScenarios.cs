@@ -192,6 +192,77 @@ public sealed class UsbScenarios(LabHost lab)
         await KeyAsync(lab.HostSide, A, host);
     }
 
+    [Fact(Timeout = 600_000)]
+    public async Task Everything_behind_a_hub_moves_as_one()
+    {
+        await lab.SettleAsync();
+        var (host, guest) = (lab.HostSide.Sightings.Count, lab.GuestSide.Sightings.Count);
+
+        await lab.RunAsync("give", "knot");
+        Assert.Equal("usbfs", await lab.DriversAsync("desk:4.1"));
+        Assert.Equal("usbfs", await lab.DriversAsync("desk:4.2"));
+        await lab.Hardware.PressAsync("board", "a", Stop);
+        await KeyAsync(lab.GuestSide, A, guest);
+        await lab.RunAsync("take", "knot");
+
+        Assert.Equal("usbhid", await lab.DriversAsync("desk:4.1"));
+        Assert.Equal("usbhid", await lab.DriversAsync("desk:4.2"));
+        await lab.Hardware.PressAsync("board", "b", Stop);
+        await KeyAsync(lab.HostSide, B, host);
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task Unplugged_and_replugged_twice_in_quick_succession_it_comes_home()
+    {
+        await lab.SettleAsync();
+        await lab.ConfigureAsync(text => text.Replace("[daemon]", "[daemon]\nrescue_within = \"30s\"", StringComparison.Ordinal));
+        await lab.RunAsync("give", "left");
+        var host = lab.HostSide.Sightings.Count;
+
+        for (var times = 0; times < 2; times++)
+        {
+            await lab.Hardware.UnplugAsync("twin-left", Stop);
+            await lab.WaitForPlacementAsync("left", "absent");
+            await lab.Hardware.PlugAsync("twin-left", Stop);
+            await lab.WaitForPlacementAsync("left", times == 0 ? "win" : "host");
+        }
+
+        await lab.Hardware.PressAsync("twin-left", "a", Stop);
+        await KeyAsync(lab.HostSide, A, host);
+        var history = await lab.RunAsync("history");
+        Assert.Contains(history["handoffs"]!.AsArray(), handoff => (string?)handoff!["gesture"] == "rescue");
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task A_keyboard_is_taken_home_from_a_QEMU_that_hangs()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "left");
+        var host = lab.HostSide.Sightings.Count;
+
+        await lab.WhileQemuHangsAsync(async () =>
+        {
+            await lab.RunAsync("take", "--all");
+            Assert.Equal("usbhid", await lab.DriversAsync("desk:1"));
+            await lab.Hardware.PressAsync("twin-left", "a", Stop);
+            await KeyAsync(lab.HostSide, A, host);
+        });
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task Storage_that_is_mounted_is_refused_and_with_force_it_is_unmounted_first()
+    {
+        await lab.SettleAsync();
+        await lab.Shell.RunAsync("mkdir -p /mnt/stick && mount /dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_STICK1-0:0 /mnt/stick", Stop);
+
+        Refused.Sentence(await lab.TryRunAsync("give", "stick"), Refused.Declined, "/mnt/stick", "--force");
+        Assert.Equal("usb-storage", await lab.DriversAsync("rear/super:1"));
+        await lab.RunAsync("give", "stick", "--force");
+
+        Assert.NotEqual(0, (await lab.Shell.TryRunAsync("mountpoint -q /mnt/stick", Stop)).ExitCode);
+        Assert.Equal("usbfs", await lab.DriversAsync("rear/super:1"));
+    }
+
     private static async Task<JsonObject> KeyAsync(GuestWatch side, int code, int from) =>
         (await side.WaitForAsync(entry => IsKey(entry, code), LabHost.Patience, Stop, from)).Data;
 

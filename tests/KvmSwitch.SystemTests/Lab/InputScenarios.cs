@@ -1,0 +1,135 @@
+using Xunit;
+
+namespace KvmSwitch.SystemTests.Lab;
+
+/// <summary>The route input: the relay between real kernels, and the hotkeys that the host hears.</summary>
+[Collection(nameof(LabTier))]
+public sealed class InputScenarios(LabHost lab)
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = 600_000)]
+    public async Task A_relayed_keyboard_is_heard_on_one_side_alone()
+    {
+        await lab.SettleAsync();
+        var (host, guest) = (lab.HostSide.Sightings.Count, lab.GuestSide.Sightings.Count);
+
+        await lab.RunAsync("give", "typing");
+        await lab.Hardware.PressAsync("relay-board", "a", Stop);
+        await lab.GuestSide.KeyAsync(LabKeys.A, guest);
+        await lab.RunAsync("take", "typing");
+        await lab.Hardware.PressAsync("relay-board", "b", Stop);
+
+        await lab.HostSide.KeyAsync(LabKeys.B, host);
+        Assert.DoesNotContain(LabKeys.A, lab.HostSide.KeysSince(host));
+        Assert.DoesNotContain(LabKeys.B, lab.GuestSide.KeysSince(guest));
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task A_key_that_is_held_while_the_keyboard_is_taken_is_released_in_the_guest_and_unheard_on_the_host()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+        var (host, guest) = (lab.HostSide.Sightings.Count, lab.GuestSide.Sightings.Count);
+
+        await lab.Hardware.KeyAsync("relay-board", "s", down: true, Stop);
+        await lab.GuestSide.KeyAsync(LabKeys.S, guest);
+        await lab.RunAsync("take", "typing");
+        await lab.GuestSide.ReleaseAsync(LabKeys.S, guest);
+        await lab.Hardware.KeyAsync("relay-board", "s", down: false, Stop);
+        await lab.Hardware.PressAsync("relay-board", "b", Stop);
+
+        await lab.HostSide.KeyAsync(LabKeys.B, host);
+        Assert.DoesNotContain(LabKeys.S, lab.HostSide.KeysSince(host));
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task Both_control_keys_together_are_keys_and_switch_nothing_in_QEMU()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+        var guest = lab.GuestSide.Sightings.Count;
+
+        await lab.Hardware.KeyAsync("relay-board", "ctrl", down: true, Stop);
+        await lab.Hardware.PressAsync("relay-board", "ctrl_r", Stop);
+        await lab.Hardware.KeyAsync("relay-board", "ctrl", down: false, Stop);
+        await lab.Hardware.PressAsync("relay-board", "a", Stop);
+
+        await lab.GuestSide.KeyAsync(LabKeys.A, guest);
+        Assert.Contains(LabKeys.LeftCtrl, lab.GuestSide.KeysSince(guest));
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task A_double_tap_on_the_host_moves_the_keyboard_there_and_back()
+    {
+        await lab.SettleAsync();
+        var (host, guest) = (lab.HostSide.Sightings.Count, lab.GuestSide.Sightings.Count);
+
+        await DoubleTapAsync();
+        await lab.WaitForPlacementAsync("typing", "win");
+        await lab.Hardware.PressAsync("relay-board", "a", Stop);
+        await lab.GuestSide.KeyAsync(LabKeys.A, guest);
+        await DoubleTapAsync();
+        await lab.WaitForPlacementAsync("typing", "host");
+
+        await lab.Hardware.PressAsync("relay-board", "b", Stop);
+        await lab.HostSide.KeyAsync(LabKeys.B, host);
+        Assert.DoesNotContain(LabKeys.A, lab.HostSide.KeysSince(host));
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task The_hotkey_brings_the_keyboard_home_although_QEMU_hangs()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+        var host = lab.HostSide.Sightings.Count;
+
+        await lab.WhileQemuHangsAsync(async () =>
+        {
+            await DoubleTapAsync();
+            await lab.WaitForPlacementAsync("typing", "host");
+            await lab.Hardware.PressAsync("relay-board", "b", Stop);
+            await lab.HostSide.KeyAsync(LabKeys.B, host);
+        });
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task Killed_daemon_or_not_the_keyboard_is_the_hosts()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+        var host = lab.HostSide.Sightings.Count;
+
+        await lab.Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd", Stop);
+        await lab.Shell.RunAsync("until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done", Stop);
+        await lab.Hardware.PressAsync("relay-board", "b", Stop);
+
+        await lab.HostSide.KeyAsync(LabKeys.B, host);
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+        var guest = lab.GuestSide.Sightings.Count;
+        await lab.Hardware.PressAsync("relay-board", "a", Stop);
+        await lab.GuestSide.KeyAsync(LabKeys.A, guest);
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task A_relayed_keyboard_that_is_replugged_is_picked_up_again()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+        var guest = lab.GuestSide.Sightings.Count;
+
+        await lab.Hardware.UnplugAsync("relay-board", Stop);
+        await lab.WaitForPlacementAsync("typing", "absent");
+        await lab.Hardware.PlugAsync("relay-board", Stop);
+        await lab.WaitForPlacementAsync("typing", "win");
+
+        await lab.Hardware.PressAsync("relay-board", "a", Stop);
+        await lab.GuestSide.KeyAsync(LabKeys.A, guest);
+    }
+
+    private async Task DoubleTapAsync()
+    {
+        for (var taps = 0; taps < 2; taps++) await lab.Hardware.PressAsync("relay-board", "ctrl_r", Stop);
+    }
+}

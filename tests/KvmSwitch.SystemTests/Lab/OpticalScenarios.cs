@@ -1,0 +1,53 @@
+using Xunit;
+
+namespace KvmSwitch.SystemTests.Lab;
+
+/// <summary>The route optical: a drive with its disc between real kernels, by SCSI passthrough.</summary>
+[Collection(nameof(LabTier))]
+public sealed class OpticalScenarios(LabHost lab)
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = 600_000)]
+    public async Task Without_a_disc_the_drive_is_refused()
+    {
+        await lab.SettleAsync();
+        await lab.Hardware.DiscAsync(null, Stop);
+
+        Refused.Sentence(await lab.TryRunAsync("give", "disc"), Refused.Declined, "disc");
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task Three_discs_one_after_the_other_are_read_in_the_guest()
+    {
+        await lab.SettleAsync();
+        foreach (var disc in new[] { 1, 2, 3 })
+        {
+            await lab.Hardware.DiscAsync(disc, Stop);
+            await lab.Shell.RunAsync($"timeout 60 sh -c 'until blkid -p /dev/sr0 | grep -q disc{disc}; do sleep 0.3; done'", Stop);
+            var guest = lab.GuestSide.Sightings.Count;
+
+            await lab.RunAsync("give", "disc");
+
+            await lab.GuestSide.WaitForAsync(
+                entry => (string?)entry["event"] == "present" && (string?)entry["bus"] == "scsi", LabHost.Patience, Stop, guest);
+            Assert.NotEqual(0, (await lab.Shell.TryRunAsync("mount -r /dev/sr0 /mnt", Stop)).ExitCode);
+            await lab.RunAsync("take", "disc");
+            await lab.Shell.RunAsync("mount -r /dev/sr0 /mnt && umount /mnt", Stop);
+        }
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task After_QEMU_was_killed_the_drive_is_the_hosts_again()
+    {
+        await lab.SettleAsync();
+        await lab.Hardware.DiscAsync(1, Stop);
+        await lab.Shell.RunAsync("timeout 60 sh -c 'until blkid -p /dev/sr0 | grep -q disc1; do sleep 0.3; done'", Stop);
+        await lab.RunAsync("give", "disc");
+
+        await lab.Shell.RunAsync("kill -9 $(cat /run/kvmswitch/machines/win/qemu.pid)", Stop);
+        await lab.WaitForPlacementAsync("disc", "host");
+
+        await lab.Shell.RunAsync("mount -r /dev/sr0 /mnt && umount /mnt", Stop);
+    }
+}
