@@ -58,7 +58,7 @@ internal sealed class ProgramBenchmark(DemoInputs inputs)
         var windows = new List<Rest>();
         while (windows.Count < Windows) windows.Add(await ProcessFigures.WatchAsync(pid, Quiet, cancellation));
         var rest = windows.MinBy(window => window.WakeUps)!;
-        _rows.Add(new Row($"{who}: woken by timers", "/s", Samples.One(rest.ByTimers)).Goal(2));
+        _rows.Add(new Row($"{who}: woken by timers (to ring, and to be set)", "/s", Samples.One(rest.ByTimers)).Goal(2));
         _rows.Add(new Row($"{who}: woken for any reason, any thread", "/s", Samples.One(rest.WakeUps)));
         _rows.Add(new Row($"{who}: processor time", "ms/s", Samples.One(rest.CpuMs)));
         _rows.Add(new Row($"{who}: resident memory", "MB", Samples.One(ProcessFigures.ResidentMb(pid))).Goal(40));

@@ -131,12 +131,14 @@ internal sealed partial class MachineRuntime(
     /// <summary>Keeps looking for a QEMU that others start, until cancelled.</summary>
     public async Task AwaitOthersAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Reconnect, clock);
-        do
+        while (true)
         {
             if (_client is null && Status is { HasProcess: false, Power: not Power.Starting }) await TryConnectQuietlyAsync(cancellationToken);
+
+            // While there is a session its end tells more than any clock, and wakes nobody.
+            var session = _watch;
+            await (_client is not null && !session.IsCompleted ? session.WaitAsync(cancellationToken) : Task.Delay(Reconnect, clock, cancellationToken));
         }
-        while (await timer.WaitForNextTickAsync(cancellationToken));
     }
 
     public void Set(Func<MachineStatus, MachineStatus> change)
