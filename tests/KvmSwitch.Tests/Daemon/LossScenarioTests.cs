@@ -45,7 +45,9 @@ public sealed class LossScenarioTests
         await daemon.WaitForPlacesAsync(AllHome);
         Assert.Empty(daemon.Plugged());
         Assert.Equal(gesture, (await daemon.NewestAsync()).Gesture);
-        Assert.Equal(StatusCode.Unavailable, (await guest.EndAsync()).StatusCode);
+
+        // The end of the link may overtake its reason.
+        Assert.Contains((await guest.EndAsync()).StatusCode, (StatusCode[])[StatusCode.Unavailable, StatusCode.Cancelled]);
         Assert.Equal(4, (await RunningDaemon.RefusedAsync(() => daemon.GiveAsync("keyboard"))).Exit);
     }
 
