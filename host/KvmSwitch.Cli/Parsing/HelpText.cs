@@ -9,7 +9,8 @@ internal static class HelpText
     public static string For(Verb verb)
     {
         var text = new StringBuilder();
-        text.Append(verb.Description).Append("\n\nUsage: ").Append(Usage(verb)).Append('\n');
+        text.Append(verb.Description).Append("\n\n");
+        Wrap(text, ["Usage:", .. Usage(verb)]);
         Section(text, "Arguments", verb.Arguments.Select(argument => (argument.Name, argument.Description)));
         Section(text, verb.Bind is null ? "Commands" : "", Commands(verb));
         Section(text, "Options", verb.Options.Except(GlobalOptions.All).Select(Row));
@@ -22,17 +23,38 @@ internal static class HelpText
         return verb.Remarks.Length > 0 ? text.Append('\n').Append(verb.Remarks).Append('\n').ToString() : text.ToString();
     }
 
-    private static string Usage(Verb verb)
+    private static IEnumerable<string> Usage(Verb verb)
     {
         var arguments = verb.Arguments.Select(argument => (argument.Arity.MinimumNumberOfValues, argument.Arity.MaximumNumberOfValues) switch
         {
-            (0, 1) => $" [{argument.Name}]",
-            (0, _) => $" [{argument.Name}...]",
-            (_, 1) => $" {argument.Name}",
-            _ => $" {argument.Name}...",
+            (0, 1) => $"[{argument.Name}]",
+            (0, _) => $"[{argument.Name}...]",
+            (_, 1) => argument.Name,
+            _ => $"{argument.Name}...",
         });
-        var options = verb.Options.Except(GlobalOptions.All).Select(option => $" [{Label(option)}]");
-        return verb.Bind is null ? $"{verb.Path} COMMAND" : verb.Path + string.Concat(arguments) + string.Concat(options);
+        var options = verb.Options.Except(GlobalOptions.All).Select(option => $"[{Label(option)}]");
+        return verb.Bind is null ? [verb.Path, "COMMAND"] : [verb.Path, .. arguments, .. options];
+    }
+
+    /// <summary>The words, on further lines below the second one where they don't fit.</summary>
+    private static void Wrap(StringBuilder text, IReadOnlyList<string> words)
+    {
+        const int Columns = 80;
+        var column = 0;
+        foreach (var word in words)
+        {
+            if (column > 0 && column + 1 + word.Length > Columns)
+            {
+                text.Append('\n').Append(' ', words[0].Length);
+                column = words[0].Length;
+            }
+
+            if (column > 0) text.Append(' ');
+            text.Append(word);
+            column += word.Length + 1;
+        }
+
+        text.Append('\n');
     }
 
     private static IEnumerable<(string, string?)> Commands(Verb verb) =>

@@ -46,7 +46,7 @@ internal static class Inputs
     };
 
     public static Option<bool> Force() =>
-        new("--force") { Description = "also what is mounted (it is unmounted), and the host's last keyboard" };
+        new("--force") { Description = "also what is mounted, and the host's last keyboard" };
 
     public static Option<bool> Verbose() => new("--verbose", "-v") { Description = "print every step with its time" };
 

@@ -53,6 +53,9 @@ public enum Outcome
     /// <summary>As <see cref="RolledBack"/>, because a step took too long.</summary>
     TimedOut,
 
+    /// <summary>As <see cref="RolledBack"/>, because something on the host speaks against it: the device is absent, mounted, in use.</summary>
+    Refused,
+
     /// <summary>A device is not where it should be; reconciling goes on.</summary>
     Failed,
 }

@@ -277,8 +277,12 @@ internal sealed class HandoffRun(
             }
         }
 
-        var timedOut = failure is SwitchException { Failure: Failure.TimedOut };
-        var outcome = !trouble.IsEmpty ? Outcome.Failed : timedOut ? Outcome.TimedOut : Outcome.RolledBack;
+        var outcome = !trouble.IsEmpty ? Outcome.Failed : (failure as SwitchException)?.Failure switch
+        {
+            Failure.TimedOut => Outcome.TimedOut,
+            Failure.Refused => Outcome.Refused,
+            _ => Outcome.RolledBack,
+        };
         var error = failure is OperationCanceledException ? null : failure.Message;
         return new(outcome, error, observed.ToImmutable(), trouble.ToImmutableDictionary(), Steps());
     }

@@ -50,11 +50,16 @@ internal static class Rules
         var end = handoff.Outcome switch
         {
             Outcome.Failed => "not everything is where it should be yet, and is being brought home",
+            Outcome.Refused => "everything is where it was",
             _ => $"everything is back where it was, or home ({names})",
         };
-        return new(
-            handoff.Outcome == Outcome.TimedOut ? Failure.TimedOut : Failure.Failed,
-            $"{handoff.Error ?? "the handoff failed"}; {end}");
+        var failure = handoff.Outcome switch
+        {
+            Outcome.TimedOut => Failure.TimedOut,
+            Outcome.Refused => Failure.Refused,
+            _ => Failure.Failed,
+        };
+        return new(failure, $"{handoff.Error ?? "the handoff failed"}; {end}");
     }
 
     public static SwitchException Closing() => Refuse("the daemon is shutting down; try again when it is back");

@@ -106,6 +106,7 @@ internal static class StateMessages
         Outcome.Unchanged => "unchanged",
         Outcome.RolledBack => "rolled-back",
         Outcome.TimedOut => "timed-out",
+        Outcome.Refused => "refused",
         _ => "failed",
     };
 }

@@ -42,6 +42,7 @@ internal sealed partial class MachineRuntime(
     private volatile QmpClient? _client;
     private volatile ProcessHandle? _process;
     private volatile Recipient? _recipient;
+    private bool _isSwept;
     private MachineStatus _status = MachineStatus.Off;
     private Task _watch = Task.CompletedTask;
 
@@ -90,6 +91,8 @@ internal sealed partial class MachineRuntime(
         try
         {
             running = await client.QueryStatusAsync(cancellationToken);
+            if (!_isSwept) await SweepAsync(client, cancellationToken);
+            _isSwept = true;
         }
         catch
         {
@@ -112,6 +115,21 @@ internal sealed partial class MachineRuntime(
         listener.MachineUp(Id);
         _watch = Task.Run(() => WatchAsync(client, events), CancellationToken.None);
         return true;
+    }
+
+    /// <summary>Removes what a daemon that died left behind in QEMU, and what is of no use any more.</summary>
+    private async Task SweepAsync(QmpClient client, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await QemuInput.SweepAsync(client, cancellationToken);
+            if (options.ScsiBus is not null) await QemuOpticalDrive.SweepAsync(client, cancellationToken);
+        }
+        catch (QmpCommandException refused)
+        {
+            // Whatever is in the way is told again when it is: by the give that meets it.
+            LogNotSwept(Id, refused.Message);
+        }
     }
 
     /// <summary>As <see cref="TryConnectAsync"/>, but only logs that something listens there that doesn't talk to us.</summary>
@@ -384,6 +402,9 @@ internal sealed partial class MachineRuntime(
 
     [LoggerMessage(1103, LogLevel.Information, "{Machine}: QEMU ended {How}")]
     private partial void LogExited(MachineId machine, string how);
+
+    [LoggerMessage(1105, LogLevel.Warning, "{Machine}: what an earlier daemon left in QEMU stays: {Reason}")]
+    private partial void LogNotSwept(MachineId machine, string reason);
 
     [LoggerMessage(1104, LogLevel.Debug, "{Machine}: no QMP session: {Reason}")]
     private partial void LogNoSession(MachineId machine, string reason);

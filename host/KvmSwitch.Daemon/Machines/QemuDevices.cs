@@ -15,6 +15,8 @@ internal static class QemuDevices
     /// <summary>QEMU's id of a part of a device: the first has the device's name, further ones its slot behind a dot.</summary>
     public static string QemuId(DeviceId device, int slot = 0) => slot == 0 ? Prefix + device.Value : $"{Prefix}{device.Value}.{slot}";
 
+    public static bool IsOurs(string id) => Named(id) is not null;
+
     /// <summary>Those of ours that QEMU lists.</summary>
     public static async Task<ImmutableDictionary<DeviceId, Holding>> ListAsync(QmpClient client, CancellationToken cancellationToken)
     {

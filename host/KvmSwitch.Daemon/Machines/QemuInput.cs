@@ -12,6 +12,13 @@ internal static class QemuInput
 {
     public const string Driver = "input-linux";
 
+    /// <summary>Removes all objects of ours: those of an earlier daemon are dead, because its clones went with it.</summary>
+    public static async Task SweepAsync(QmpClient client, CancellationToken cancellationToken)
+    {
+        foreach (var item in await client.QomListAsync("/objects", cancellationToken))
+            if (QemuDevices.IsOurs(item.Name)) await client.ObjectDelAsync(item.Name, cancellationToken);
+    }
+
     /// <summary>Adds the object, unless one that reads the same node is there.</summary>
     public static async Task EnsureAsync(QmpClient client, DeviceId device, AttachmentPart part, CancellationToken cancellationToken)
     {
@@ -25,7 +32,7 @@ internal static class QemuInput
         }
 
         var properties = new JsonObject();
-        foreach (var (name, value) in part.Properties) properties[name] = value is "true" or "false" ? value == "true" : value;
+        foreach (var (name, value) in part.Properties) properties[name] = value is "on" or "off" ? value == "on" : value;
         await client.ObjectAddAsync(Driver, id, properties, cancellationToken);
     }
 }

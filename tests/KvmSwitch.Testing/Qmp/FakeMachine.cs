@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Win32.SafeHandles;
 
@@ -10,6 +11,7 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
         new(options.Devices.ToDictionary(device => device.Id, StringComparer.Ordinal), StringComparer.Ordinal);
 
     private readonly HashSet<string> _builtIn = options.Devices.Select(device => device.Id).ToHashSet(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, JsonObject> _objects = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _leaving = new(StringComparer.Ordinal);
 
     internal FakeFdSets FdSets { get; } = new();
@@ -32,6 +34,10 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
         "query-memory-size-summary" => FakeOutcome.Done(new JsonObject { ["base-memory"] = 1L << 30, ["plugged-memory"] = 0 }),
         "device_add" => Add(command.Arguments),
         "device_del" => Delete(command.Arguments),
+        "object-add" => AddObject(command.Arguments),
+        "object-del" => RemoveObject(command.Arguments),
+        "qom-list" when FakeDeviceRules.Text(command.Arguments, "path") == FakeQom.Objects => FakeQom.ListObjects(_objects),
+        "qom-get" when FakeQom.FindObject(command.Arguments, _objects) is { } found => FakeQom.GetOf(found, command.Arguments),
         "qom-list" => FakeQom.List(command.Arguments, _devices),
         "qom-get" => FakeQom.Get(command.Arguments, _devices),
         "add-fd" => FdSets.Add(command.Arguments, descriptor()),
@@ -82,6 +88,21 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
     public void Dispose() => FdSets.Dispose();
 
     internal void Put(FakeDevice device) => _devices.Add(device.Id, device);
+
+    private FakeOutcome AddObject(JsonObject arguments)
+    {
+        var (type, id) = (FakeDeviceRules.Text(arguments, "qom-type"), FakeDeviceRules.Text(arguments, "id"));
+        if (type is null || id is null) return FakeOutcome.Refused($"Parameter '{(type is null ? "qom-type" : "id")}' is missing");
+        if (type == "input-linux" && arguments["repeat"] is { } repeat && repeat.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
+            return FakeOutcome.Refused("Invalid parameter type for 'repeat', expected: boolean");
+        return _objects.TryAdd(id, (JsonObject)arguments.DeepClone())
+            ? FakeOutcome.Done()
+            : FakeOutcome.Refused($"attempt to add duplicate property '{id}' to object (type 'container')");
+    }
+
+    private FakeOutcome RemoveObject(JsonObject arguments) => FakeDeviceRules.Text(arguments, "id") is { } id && _objects.Remove(id)
+        ? FakeOutcome.Done()
+        : FakeOutcome.Refused($"object '{FakeDeviceRules.Text(arguments, "id")}' not found");
 
     private FakeOutcome Add(JsonObject arguments)
     {

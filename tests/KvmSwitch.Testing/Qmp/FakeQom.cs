@@ -5,7 +5,23 @@ namespace KvmSwitch.Testing.Qmp;
 /// <summary>The part of QEMU's object tree that shows devices.</summary>
 internal static class FakeQom
 {
+    /// <summary>Where what object-add made is.</summary>
+    internal const string Objects = "/objects";
+
     private const string Peripherals = "/machine/peripheral";
+
+    internal static FakeOutcome ListObjects(IReadOnlyDictionary<string, JsonObject> objects) => FakeOutcome.Done(new JsonArray(
+        [Property("type", "string"), .. objects.Select(one => Property(one.Key, $"child<{FakeDeviceRules.Text(one.Value, "qom-type")}>"))]));
+
+    internal static JsonObject? FindObject(JsonObject arguments, IReadOnlyDictionary<string, JsonObject> objects) =>
+        FakeDeviceRules.Text(arguments, "path") is { } path && path.StartsWith(Objects + "/", StringComparison.Ordinal)
+            ? objects.GetValueOrDefault(path[(Objects.Length + 1)..])
+            : null;
+
+    internal static FakeOutcome GetOf(JsonObject one, JsonObject arguments) =>
+        FakeDeviceRules.Text(arguments, "property") is { } name && one[name] is { } value
+            ? FakeOutcome.Done(value.DeepClone())
+            : FakeOutcome.Refused("Property not found");
 
     internal static FakeOutcome List(JsonObject arguments, IReadOnlyDictionary<string, FakeDevice> devices)
     {

@@ -133,7 +133,8 @@ public sealed class ParsingTests
             """
             Hands devices over to a machine: all arrive, or none moves.
 
-            Usage: kvmswitch give TARGET... [--to MACHINE] [--for TIME] [--force] [--verbose]
+            Usage: kvmswitch give TARGET... [--to MACHINE] [--for TIME] [--force]
+                   [--verbose]
 
             Arguments:
               TARGET  devices and sets, by the names that 'kvmswitch status' shows
