@@ -9,8 +9,10 @@ namespace KvmSwitch.Daemon.Machines;
 /// <param name="Bus">QEMU's name of the bus.</param>
 /// <param name="Key">The property that tells the place on that bus; null where a bus has one place.</param>
 /// <param name="Place">The PCI addresses in it are known where we laid the machine out.</param>
-internal readonly record struct GuestSeat(string Bus, string? Key, string? Value, GuestPlace Place)
+internal readonly record struct GuestSeat(string Bus, string? Key, int Value, GuestPlace Place)
 {
+    private const string UsbPort = "port";
+
     /// <exception cref="SwitchException">The machine has no such place.</exception>
     public static GuestSeat Of(MachineOptions machine, Device device, int slot) => device.Route switch
     {
@@ -19,19 +21,25 @@ internal readonly record struct GuestSeat(string Bus, string? Key, string? Value
         _ => OnUsb(machine, PortOf(device, slot)),
     };
 
-    public JsonObject Properties() => Key is null ? new() { ["bus"] = Bus } : new() { ["bus"] = Bus, [Key] = Value };
+    public JsonObject Properties() => Key switch
+    {
+        null => new() { ["bus"] = Bus },
+        // QEMU takes a port as a text, because it may be a path through hubs, and a SCSI target as a number.
+        UsbPort => new() { ["bus"] = Bus, [Key] = $"{Value}" },
+        _ => new() { ["bus"] = Bus, [Key] = Value },
+    };
 
     private static GuestSeat OnUsb(MachineOptions machine, GuestPort port) => new(
-        machine.BusOf(port), "port", $"{port.Port}", GuestPlace.Usb(port.Port, IsOurs(machine) ? QemuArguments.ControllerAddress(port) : null));
+        machine.BusOf(port), UsbPort, port.Port, GuestPlace.Usb(port.Port, IsOurs(machine) ? QemuArguments.ControllerAddress(port) : null));
 
     private static GuestSeat OnRootPort(MachineOptions machine, Device device, int index) => index < machine.RootPortBuses.Length
         ? new(
-            machine.RootPortBuses[index], null, null,
+            machine.RootPortBuses[index], null, 0,
             IsOurs(machine) ? GuestPlace.Pci(QemuArguments.RootPortAddress(index)) : new(GuestBus.Pci, null, "00.0"))
         : throw Missing(machine, device, "free root port; raise root_ports");
 
     private static GuestSeat OnScsi(MachineOptions machine, Device device, int target) => machine.ScsiBus is { } bus
-        ? new(bus, "scsi-id", $"{target}", GuestPlace.Scsi(IsOurs(machine) ? QemuArguments.ScsiControllerAddress : null, target))
+        ? new(bus, "scsi-id", target, GuestPlace.Scsi(IsOurs(machine) ? QemuArguments.ScsiControllerAddress : null, target))
         : throw Missing(machine, device, "SCSI bus; name it with scsi_bus");
 
     /// <summary>The USB port of a part: the device's own, or one of those for what is behind its hub.</summary>

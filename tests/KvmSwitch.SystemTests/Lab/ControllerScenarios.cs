@@ -19,13 +19,11 @@ public sealed class ControllerScenarios(LabHost lab)
         Assert.Equal("vfio-pci", await DriverAsync());
         await lab.GuestSide.WaitForAsync(
             entry => (string?)entry["event"] == "present" && (string?)entry["serial"] == "CARD1" && (bool?)entry["ready"] == true, LabHost.Patience, Stop, guest);
-        await lab.Hardware.PressAsync("card-board", "a", Stop);
-        await lab.GuestSide.KeyAsync(LabKeys.A, guest);
+        await lab.TypeAsync("card-board", "a", lab.GuestSide, LabKeys.A);
         await lab.RunAsync("take", "card");
 
         Assert.Equal("xhci_hcd", await DriverAsync());
-        await lab.Hardware.PressAsync("card-board", "b", Stop);
-        await lab.HostSide.KeyAsync(LabKeys.B, host);
+        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B);
         Assert.DoesNotContain(LabKeys.A, lab.HostSide.KeysSince(host));
         Assert.Equal("(null)", await lab.Shell.RunAsync("cat /sys/bus/pci/devices/0000:03:00.0/driver_override", Stop));
     }
@@ -35,14 +33,12 @@ public sealed class ControllerScenarios(LabHost lab)
     {
         await lab.SettleAsync();
         await lab.RunAsync("give", "card");
-        var host = lab.HostSide.Sightings.Count;
 
         await lab.Shell.RunAsync("kill -9 $(cat /run/kvmswitch/machines/win/qemu.pid)", Stop);
         await lab.WaitForPlacementAsync("card", "host");
 
         Assert.Equal("xhci_hcd", await DriverAsync());
-        await lab.Hardware.PressAsync("card-board", "b", Stop);
-        await lab.HostSide.KeyAsync(LabKeys.B, host);
+        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B);
     }
 
     [Fact(Timeout = 600_000)]
@@ -50,14 +46,12 @@ public sealed class ControllerScenarios(LabHost lab)
     {
         await lab.SettleAsync();
         await lab.RunAsync("give", "card");
-        var host = lab.HostSide.Sightings.Count;
 
         await lab.Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd; until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done", Stop);
         await lab.SettleAsync();
 
         Assert.Equal("xhci_hcd", await DriverAsync());
-        await lab.Hardware.PressAsync("card-board", "b", Stop);
-        await lab.HostSide.KeyAsync(LabKeys.B, host);
+        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B);
     }
 
     [Fact(Timeout = 600_000)]

@@ -107,6 +107,21 @@ public sealed class LabHost : IAsyncLifetime
     public async Task<string> DriversAsync(string place) => await Shell.RunAsync(
         $"for i in /sys/bus/usb/devices/{await PortAsync(place)}:*; do basename \"$(readlink $i/driver || echo -)\"; done | sort -u", Stop);
 
+    /// <summary>Presses a key until one side hears it: a device that has just arrived may not deliver its first ones.</summary>
+    public async Task TypeAsync(string keyboard, string key, GuestWatch side, int code)
+    {
+        var from = side.Sightings.Count;
+        for (var presses = 0; presses < 30 && !side.KeysSince(from).Contains(code); presses++)
+        {
+            await Hardware.PressAsync(keyboard, key, Stop);
+
+            // A command in the host takes as long as a key does.
+            await Shell.RunAsync("kvmswitch status", Stop);
+        }
+
+        await side.KeyAsync(code, from);
+    }
+
     /// <summary>Stops QEMU's process (SIGSTOP) for as long as something is done.</summary>
     public async Task WhileQemuHangsAsync(Func<Task> act)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace KvmSwitch.Testing.Qmp;
@@ -17,6 +18,7 @@ internal static class FakeDeviceRules
             : id is not null && !IsIdentifier(id) ? "Parameter 'id' expects an identifier"
             : !IsKnown(driver) ? $"'{driver}' is not a valid device model name"
             : Text(arguments, "bus") is { } bus && !HasBus(bus, devices) ? $"Bus '{bus}' not found"
+            : arguments["scsi-id"] is { } target && target.GetValueKind() != JsonValueKind.Number ? "Parameter 'scsi-id' expects uint64"
             : id is not null && devices.ContainsKey(id) ? $"Duplicate device ID '{id}'"
             : PlaceTaken(arguments, devices);
     }
