@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using KvmSwitch.Qmp;
 
@@ -47,27 +45,14 @@ public sealed class LabHardware(QmpClient qmp, string list, string directory)
         foreach (var name in _devices.Keys.Where(name => !there.Contains(name, StringComparer.Ordinal))) await PlugAsync(name, cancellation);
     }
 
-    /// <summary>Puts one of the discs 1 to 3 into the drive, or takes out what is in it, as soon as the tray isn't locked.</summary>
+    /// <summary>Puts one of the discs 1 to 3 into the drive, or takes out what is in it, with the paper clip if need be.</summary>
     public async Task DiscAsync(int? disc, CancellationToken cancellation)
     {
-        for (var started = Stopwatch.GetTimestamp(); ; await Task.Delay(TimeSpan.FromMilliseconds(300), cancellation))
-        {
-            try
-            {
-                await ChangeAsync(disc, cancellation);
-                return;
-            }
-            catch (QmpCommandException locked) when (locked.Message.Contains("locked", StringComparison.Ordinal) && Stopwatch.GetElapsedTime(started) < Patience)
-            {
-                // A person would push the button again.
-            }
-        }
-    }
-
-    private Task<JsonElement> ChangeAsync(int? disc, CancellationToken cancellation) => disc is { } number
-        ? qmp.ExecuteAsync(
+        await qmp.ExecuteAsync("eject", new() { ["id"] = "drive", ["force"] = true }, cancellationToken: cancellation);
+        if (disc is not { } number) return;
+        await qmp.ExecuteAsync(
             "blockdev-change-medium",
             new() { ["id"] = "drive", ["filename"] = Path.Combine(directory, $"disc{number}.img"), ["format"] = "raw", ["read-only-mode"] = "read-only" },
-            cancellationToken: cancellation)
-        : qmp.ExecuteAsync("eject", new() { ["id"] = "drive", ["force"] = true }, cancellationToken: cancellation);
+            cancellationToken: cancellation);
+    }
 }
