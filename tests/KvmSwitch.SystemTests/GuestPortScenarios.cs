@@ -76,7 +76,7 @@ public sealed class GuestPortScenarios(SharedDemo demo)
                 state => !state["machines"]![0]!["agent_live"]!.GetValue<bool>() || AgentIsBack(logged), "the agent's end was noticed", Stop);
             await demo.Guest.WaitUntilLiveAsync(Stop);
             // What the scenario before left may be on its way home still.
-            await host.RunAsync(Stop, "take", "--all");
+            await demo.Host.RunAsync(Stop, "take", "--all");
             await demo.Host.RunAsync(Stop, "give", "keyboard");
         }
         finally
