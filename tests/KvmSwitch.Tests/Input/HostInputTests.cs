@@ -42,7 +42,7 @@ public sealed class HostInputTests : IAsyncLifetime
         using var attachment = await Side.PrepareAsync(Desk, Qemu, force: false, Token);
         Assert.Equal([(0, "input-linux"), (1, "input-linux")], attachment.Parts.Select(part => (part.Slot, part.Driver)));
         Assert.Equal(
-            _kernel.Clones.Select(clone => $"evdev={clone.Path} grab-toggle=scrolllock repeat=on"),
+            ClonesBySlot().Select(clone => $"evdev={clone.Path} grab-toggle=scrolllock repeat=on"),
             attachment.Parts.Select(part => string.Join(' ', part.Properties.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"))));
         Assert.All(_kernel.Clones, clone => Assert.Equal([(0u, 0u), (64055u, 64056u)], clone.Owners));
 
@@ -51,11 +51,11 @@ public sealed class HostInputTests : IAsyncLifetime
         Assert.True(keyboard.IsGrabbed && mouse.IsGrabbed);
         Assert.All(_kernel.Clones, clone => Assert.Equal((0u, 0u), clone.Owners.Last()));
         keyboard.Press(30);
-        await HearsAsync(_kernel.Clones.First().Guest, "+30");
+        await HearsAsync(ClonesBySlot()[0].Guest, "+30");
 
         await Side.RecallAsync(Desk, Token);
         await Side.RestoreAsync(Desk, Token);
-        Assert.Equal("+30 -30", _kernel.Clones.First().Guest.Keys);
+        Assert.Equal("+30 -30", ClonesBySlot()[0].Guest.Keys);
         Assert.Equal(new(HostSight.Served), await LookAsync(Desk));
         Assert.False(keyboard.IsGrabbed || mouse.IsGrabbed);
         Assert.Empty(_warnings);
@@ -228,6 +228,8 @@ public sealed class HostInputTests : IAsyncLifetime
     }
 
     private static Device Named(string name, InputMatch match) => new(DeviceId.Parse(name), DeviceClass.Hid, new DeviceRoute.Input(match), new(0, 1));
+
+    private FakeClone[] ClonesBySlot() => [.. _kernel.Clones.OrderBy(clone => clone.Spec.Phys, StringComparer.Ordinal)];
 
     private static async Task UntilAsync(Func<bool> condition)
     {

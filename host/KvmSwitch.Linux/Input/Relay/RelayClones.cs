@@ -107,7 +107,8 @@ internal sealed class RelayClones(Device device, RelaySurroundings surroundings)
 
     private void Use(RelayNode node, InputSource source, Action<RelayNode> paired)
     {
-        Nodes = Nodes.Add(node);
+        // They may be done in another order than they were begun.
+        Nodes = [.. Nodes.Add(node).OrderBy(each => each.Slot)];
         surroundings.Work.Poll(node);
         // It may have gone while its clone was made, and be back as another source.
         if (!_unpaired.Remove(source)) return;

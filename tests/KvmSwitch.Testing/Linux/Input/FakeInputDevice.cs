@@ -16,7 +16,9 @@ public sealed class FakeInputDevice
     private uint _leds;
     private OpenNode? _grabber;
     private bool _isGone;
-    private long _clock;
+
+    // Zero is the time of what was never an event of the device: what is made up after lost events.
+    private long _clock = 1;
 
     public FakeInputDevice(InputNode node, InputCapabilities capabilities)
     {

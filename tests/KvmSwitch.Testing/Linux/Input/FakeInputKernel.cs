@@ -31,7 +31,7 @@ public sealed class FakeInputKernel : IInputKernel
 
     public IUeventSource Events => _events;
 
-    /// <summary>All clones that were made, in order.</summary>
+    /// <summary>All clones that were made, in the order of their making, which is not that of their slots when several are made at once.</summary>
     public ConcurrentQueue<FakeClone> Clones { get; } = new();
 
     /// <summary>Names of nodes that were opened, in order.</summary>
