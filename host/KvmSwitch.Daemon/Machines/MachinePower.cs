@@ -169,8 +169,8 @@ internal sealed class MachinePower(
         }
         catch (Exception failure) when (failure is QmpException or SwitchException)
         {
-            // A QEMU that doesn't listen is told more firmly by the step that follows.
-            runtime.Set(status => status with { Trouble = failure.Message });
+            // A QEMU that doesn't listen is told more firmly by the step that follows; one that ended before it could answer did as told.
+            runtime.Set(status => status.HasProcess ? status with { Trouble = failure.Message } : status);
         }
     }
 
