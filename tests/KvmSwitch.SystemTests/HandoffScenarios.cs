@@ -14,9 +14,10 @@ public sealed class DemoHandoffScenarios(SharedDemo demo) : HandoffScenarios
     public async Task Keys_reach_the_guest_and_its_hotkey_brings_the_set_home()
     {
         await demo.SettleAsync();
+        var given = demo.Guest.Watch.Sightings.Count;
         await demo.Host.RunAsync(Stop, "give", "desk");
 
-        await demo.Guest.TypeAsync([("k", 37), ("v", 47), ("m", 50)], Stop);
+        await demo.Guest.TypeAsync([("k", 37), ("v", 47), ("m", 50)], given, Stop);
         await demo.Guest.PressReturnHotkeyAsync();
         await demo.WaitUntilHomeAsync("keyboard", "mouse");
 

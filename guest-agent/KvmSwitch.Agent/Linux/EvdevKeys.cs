@@ -14,27 +14,38 @@ internal sealed class EvdevKeys : IDisposable
     private readonly LinuxPaths paths;
     private readonly Action<KeyEvent> sink;
     private readonly SafeFileHandle wake = Native.OpenEventCounter();
+    private readonly Lock gate = new();
     private readonly SortedDictionary<string, Node> nodes = new(StringComparer.Ordinal);
     private readonly Thread reader;
     private volatile bool stopping;
 
     /// <param name="paths">Where the kernel shows its devices.</param>
-    /// <param name="sink">Gets every event, in order, on one thread; must return at once.</param>
+    /// <param name="sink">Gets every event, in order for each device; must return at once.</param>
     public EvdevKeys(LinuxPaths paths, Action<KeyEvent> sink)
     {
         this.paths = paths;
         this.sink = sink;
+        Look();
         reader = new(ReadAll) { IsBackground = true, Name = "evdev" };
         reader.Start();
     }
 
-    /// <summary>Input devices may have come or gone. From any thread.</summary>
-    public void Look() => Native.Raise(wake);
+    /// <summary>Input devices may have come or gone: once this returns, no key of those that are there is missed. From any thread.</summary>
+    public void Look()
+    {
+        lock (gate)
+        {
+            foreach (var path in EventNodes())
+                Attend(path);
+        }
+
+        Native.Raise(wake);
+    }
 
     public void Dispose()
     {
         stopping = true;
-        Look();
+        Native.Raise(wake);
         reader.Join();
         foreach (var node in nodes.Values)
             node.File.Dispose();
@@ -43,10 +54,10 @@ internal sealed class EvdevKeys : IDisposable
 
     private void ReadAll()
     {
-        Rescan();
+        Span<byte> counter = stackalloc byte[sizeof(ulong)];
         while (!stopping)
         {
-            var open = nodes.Values.ToArray();
+            var open = Open();
             var entries = new Native.PollEntry[open.Length + 1];
             entries[0] = new() { Descriptor = (int)wake.DangerousGetHandle(), Events = Native.PollIn };
             for (var index = 0; index < open.Length; index++)
@@ -59,20 +70,23 @@ internal sealed class EvdevKeys : IDisposable
             }
 
             if (entries[0].Returned != 0)
-                Rescan();
+                Native.TryRead(wake, counter);
         }
     }
 
-    private void Rescan()
+    private Node[] Open()
     {
-        Span<byte> counter = stackalloc byte[sizeof(ulong)];
-        Native.TryRead(wake, counter);
-        foreach (var path in EventNodes())
-        {
-            if (!nodes.ContainsKey(path) && TryOpen(path) is { } node)
-                nodes.Add(path, node);
-        }
+        lock (gate)
+            return [.. nodes.Values];
     }
+
+    private void Attend(string path)
+    {
+        if (Real(path) is { } real && !nodes.ContainsKey(real) && TryOpen(path, real) is { } node)
+            nodes.Add(real, node);
+    }
+
+    private string? Real(string path) => SysfsPath.Real(Path.Combine(paths.Sysfs, "class/input", Path.GetFileName(path)));
 
     private IEnumerable<string> EventNodes()
     {
@@ -87,12 +101,9 @@ internal sealed class EvdevKeys : IDisposable
         }
     }
 
-    private Node? TryOpen(string path)
+    private static Node? TryOpen(string path, string real)
     {
-        var name = Path.GetFileName(path);
-        if (SysfsPath.Real(Path.Combine(paths.Sysfs, "class/input", name)) is not { } real || !HasKeys(Path.Combine(real, "device")))
-            return null;
-        if (Native.TryOpenForReading(path) is not { } file)
+        if (!HasKeys(Path.Combine(real, "device")) || Native.TryOpenForReading(path) is not { } file)
             return null;
         foreach (var type in Unwanted)
         {
@@ -100,7 +111,7 @@ internal sealed class EvdevKeys : IDisposable
                 break;
         }
 
-        return new(path, SysfsPath.UsbDevice(real) ?? name, file);
+        return new(real, SysfsPath.UsbDevice(real) ?? Path.GetFileName(path), file);
     }
 
     /// <summary>Bit 1 (EV_KEY) of the device's event types, a bitmap in hexadecimal.</summary>
@@ -117,7 +128,7 @@ internal sealed class EvdevKeys : IDisposable
             var count = Native.TryRead(node.File, events);
             for (var start = 0; start + InputEvent.Size <= count; start += InputEvent.Size)
             {
-                if (InputEvent.Parse(events.Slice(start, InputEvent.Size), node.Path, node.Device) is { } key)
+                if (InputEvent.Parse(events.Slice(start, InputEvent.Size), node.Real, node.Device) is { } key)
                     sink(key);
             }
 
@@ -133,12 +144,16 @@ internal sealed class EvdevKeys : IDisposable
 
     private void Close(Node node)
     {
-        nodes.Remove(node.Path);
+        lock (gate)
+            nodes.Remove(node.Real);
         node.File.Dispose();
-        sink(new(node.Path, node.Device, 0, KeyMove.Lost));
+        sink(new(node.Real, node.Device, 0, KeyMove.Lost));
     }
 
-    private sealed record Node(string Path, string Device, SafeFileHandle File);
+    /// <param name="Real">Its directory in sysfs: unlike the node's name it never passes to another device.</param>
+    /// <param name="Device">The USB device that it belongs to, or the node's name.</param>
+    /// <param name="File">Open for reading.</param>
+    private sealed record Node(string Real, string Device, SafeFileHandle File);
 }
 
 /// <summary>linux/input.h: struct input_event with 64-bit times.</summary>

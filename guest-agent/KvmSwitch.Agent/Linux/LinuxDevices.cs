@@ -19,8 +19,10 @@ internal static class LinuxDevices
             await uevents.RunAsync(
                 () =>
                 {
+                    // A keyboard is told of once its hotkeys are heard.
+                    var seen = scan.Take();
                     evdev.Look();
-                    devices.Publish(scan.Take());
+                    devices.Publish(seen);
                 },
                 cancellationToken);
         }

@@ -50,10 +50,11 @@ internal static class Tour
 
     private static async Task GiveAndReturnAsync(DemoHost host, DemoGuest guest, CancellationToken cancellation)
     {
+        var given = guest.Watch.Sightings.Count;
         await StepAsync("kvmswitch give desk: the guest's agent has seen keyboard and mouse", () => host.RunAsync(cancellation, "give", "desk"));
         await StepAsync(
             "type k, v, m on that keyboard: the agent reports each",
-            () => guest.TypeAsync([("k", 37), ("v", 47), ("m", 50)], cancellation));
+            () => guest.TypeAsync([("k", 37), ("v", 47), ("m", 50)], given, cancellation));
         await StepAsync("press Ctrl+Alt+Shift+H in the guest: the set is home", async () =>
         {
             await guest.PressReturnHotkeyAsync();

@@ -17,13 +17,11 @@ public sealed class ControllerScenarios(LabHost lab)
         var given = await lab.RunAsync("give", "card");
         Assert.Contains(given["steps"]!.AsArray(), step => (string?)step!["name"] == "confirm");
         Assert.Equal("vfio-pci", await DriverAsync());
-        await lab.GuestSide.WaitForAsync(
-            entry => (string?)entry["event"] == "present" && (string?)entry["serial"] == "CARD1" && (bool?)entry["ready"] == true, LabHost.Patience, Stop, guest);
-        await lab.TypeAsync("card-board", "a", lab.GuestSide, LabKeys.A);
+        await lab.TypeAsync("card-board", "a", lab.GuestSide, LabKeys.A, guest);
         await lab.RunAsync("take", "card");
 
         Assert.Equal("xhci_hcd", await DriverAsync());
-        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B);
+        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B, host);
         Assert.DoesNotContain(LabKeys.A, lab.HostSide.KeysSince(host));
         Assert.Equal("(null)", await lab.Shell.RunAsync("cat /sys/bus/pci/devices/0000:03:00.0/driver_override", Stop));
     }
@@ -33,12 +31,13 @@ public sealed class ControllerScenarios(LabHost lab)
     {
         await lab.SettleAsync();
         await lab.RunAsync("give", "card");
+        var host = lab.HostSide.Sightings.Count;
 
         await lab.Shell.RunAsync("kill -9 $(cat /run/kvmswitch/machines/win/qemu.pid)", Stop);
         await lab.WaitForPlacementAsync("card", "host");
 
         Assert.Equal("xhci_hcd", await DriverAsync());
-        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B);
+        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B, host);
     }
 
     [Fact(Timeout = 600_000)]
@@ -46,12 +45,13 @@ public sealed class ControllerScenarios(LabHost lab)
     {
         await lab.SettleAsync();
         await lab.RunAsync("give", "card");
+        var host = lab.HostSide.Sightings.Count;
 
         await lab.Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd; until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done", Stop);
         await lab.SettleAsync();
 
         Assert.Equal("xhci_hcd", await DriverAsync());
-        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B);
+        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B, host);
     }
 
     [Fact(Timeout = 600_000)]

@@ -117,14 +117,16 @@ public sealed class InputScenarios(LabHost lab)
     {
         await lab.SettleAsync();
         await lab.RunAsync("give", "typing");
-        var host = lab.HostSide.Sightings.Count;
-        await lab.Hardware.UnplugAsync("relay-board", Stop);
-        await lab.Hardware.PlugAsync("relay-board", Stop);
-        await lab.HostSide.WaitForAsync(
-            entry => (string?)entry["event"] == "present" && (string?)entry["serial"] == "RELAY1" && (bool?)entry["ready"] == true, LabHost.Patience, Stop, host);
+        var (host, guest) = (lab.HostSide.Sightings.Count, lab.GuestSide.Sightings.Count);
 
-        await lab.TypeAsync("relay-board", "a", lab.GuestSide, LabKeys.A);
-        Assert.Equal("win", SharedDemo.PlacementIn(await lab.RunAsync("status"), "typing"));
+        await lab.Hardware.UnplugAsync("relay-board", Stop);
+        await lab.WaitForPlacementAsync("typing", "absent");
+        await lab.Hardware.PlugAsync("relay-board", Stop);
+        await lab.WaitForPlacementAsync("typing", "win");
+
+        await lab.Hardware.PressAsync("relay-board", "a", Stop);
+        await lab.GuestSide.KeyAsync(LabKeys.A, guest);
+        Assert.DoesNotContain(LabKeys.A, lab.HostSide.KeysSince(host));
     }
 
     private async Task DoubleTapAsync()

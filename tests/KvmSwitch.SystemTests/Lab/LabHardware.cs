@@ -14,6 +14,10 @@ public sealed class LabHardware(QmpClient qmp, string list, string directory)
         .Select(line => line.Split(' ', 2, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         .ToDictionary(parts => parts[0], parts => parts[1], StringComparer.Ordinal);
 
+    /// <summary>The serial number of a device, as the list gives it; empty for none.</summary>
+    public string SerialOf(string name) =>
+        _devices[name].Split(',').First(option => option.StartsWith("serial=", StringComparison.Ordinal))["serial=".Length..];
+
     /// <summary>Presses a key on a keyboard and lets go of it.</summary>
     /// <param name="keyboard">Its name in the list.</param>
     /// <param name="key">QEMU's word for the key.</param>

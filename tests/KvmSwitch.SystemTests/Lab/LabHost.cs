@@ -107,19 +107,14 @@ public sealed class LabHost : IAsyncLifetime
     public async Task<string> DriversAsync(string place) => await Shell.RunAsync(
         $"for i in /sys/bus/usb/devices/{await PortAsync(place)}:*; do basename \"$(readlink $i/driver || echo -)\"; done | sort -u", Stop);
 
-    /// <summary>Presses a key until one side hears it: a device that has just arrived may not deliver its first ones.</summary>
-    public async Task TypeAsync(string keyboard, string key, GuestWatch side, int code)
+    /// <summary>Presses a key on a keyboard that came to one side at or after a position, and returns once that side has heard it.</summary>
+    /// <returns>What was heard.</returns>
+    public async Task<JsonObject> TypeAsync(string keyboard, string key, GuestWatch side, int code, int from)
     {
-        var from = side.Sightings.Count;
-        for (var presses = 0; presses < 30 && !side.KeysSince(from).Contains(code); presses++)
-        {
-            await Hardware.PressAsync(keyboard, key, Stop);
-
-            // A command in the host takes as long as a key does.
-            await Shell.RunAsync("kvmswitch status", Stop);
-        }
-
-        await side.KeyAsync(code, from);
+        var serial = Hardware.SerialOf(keyboard);
+        await side.WaitForKeyboardAsync(from, Patience, Stop, entry => (string?)entry["serial"] == serial);
+        await Hardware.PressAsync(keyboard, key, Stop);
+        return await side.KeyAsync(code, from);
     }
 
     /// <summary>Stops QEMU's process (SIGSTOP) for as long as something is done.</summary>

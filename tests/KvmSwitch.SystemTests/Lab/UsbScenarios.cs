@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
-using KvmSwitch.Demo.Harness;
 using Xunit;
 
 namespace KvmSwitch.SystemTests.Lab;
@@ -9,8 +7,6 @@ namespace KvmSwitch.SystemTests.Lab;
 [Collection(nameof(LabTier))]
 public sealed class UsbScenarios(LabHost lab)
 {
-    private const int A = 30, B = 48, C = 46;
-
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact(Timeout = 600_000)]
@@ -23,19 +19,17 @@ public sealed class UsbScenarios(LabHost lab)
 
         Assert.Equal("done", (string?)given["outcome"]);
         Assert.Contains(given["steps"]!.AsArray(), step => (string?)step!["name"] == "confirm" && (string?)step["device"] == "left");
-        await lab.Hardware.PressAsync("twin-left", "a", Stop);
-        await KeyAsync(lab.GuestSide, A, guest);
+        await lab.TypeAsync("twin-left", "a", lab.GuestSide, LabKeys.A, guest);
         await lab.Hardware.PressAsync("twin-right", "b", Stop);
-        await KeyAsync(lab.HostSide, B, host);
+        await lab.HostSide.KeyAsync(LabKeys.B, host);
 
         await lab.RunAsync("take", "left");
 
         Assert.Equal("usbhid", await lab.DriversAsync("desk:1"));
-        await lab.Hardware.PressAsync("twin-left", "c", Stop);
-        var seen = await KeyAsync(lab.HostSide, C, host);
+        var seen = await lab.TypeAsync("twin-left", "c", lab.HostSide, LabKeys.C, host);
         Assert.Equal(await lab.PortAsync("desk:1"), (string?)seen["device"]);
-        Assert.DoesNotContain(lab.HostSide.Sightings.Entries.Skip(host), entry => IsKey(entry.Data, A));
-        Assert.DoesNotContain(lab.GuestSide.Sightings.Entries.Skip(guest), entry => IsKey(entry.Data, B) || IsKey(entry.Data, C));
+        Assert.DoesNotContain(LabKeys.A, lab.HostSide.KeysSince(host));
+        Assert.Equal([LabKeys.A], lab.GuestSide.KeysSince(guest));
     }
 
     [Fact(Timeout = 600_000)]
@@ -45,11 +39,10 @@ public sealed class UsbScenarios(LabHost lab)
         var (host, guest) = (lab.HostSide.Sightings.Count, lab.GuestSide.Sightings.Count);
 
         await lab.RunAsync("give", "right");
-        await lab.Hardware.PressAsync("twin-right", "a", Stop);
         await lab.Hardware.PressAsync("twin-left", "b", Stop);
+        await lab.HostSide.KeyAsync(LabKeys.B, host);
+        await lab.TypeAsync("twin-right", "a", lab.GuestSide, LabKeys.A, guest);
 
-        await KeyAsync(lab.GuestSide, A, guest);
-        await KeyAsync(lab.HostSide, B, host);
         Assert.Equal("usbfs", await lab.DriversAsync("desk:2"));
         Assert.Equal("usbhid", await lab.DriversAsync("desk:1"));
     }
@@ -86,8 +79,7 @@ public sealed class UsbScenarios(LabHost lab)
         await lab.RunAsync("give", "board");
         await lab.RunAsync("give", "trackball");
 
-        await lab.Hardware.PressAsync("board", "a", Stop);
-        await KeyAsync(lab.GuestSide, A, guest);
+        await lab.TypeAsync("board", "a", lab.GuestSide, LabKeys.A, guest);
         Assert.Equal("hub", await lab.DriversAsync("desk:4"));
     }
 
@@ -119,8 +111,7 @@ public sealed class UsbScenarios(LabHost lab)
         {
             await lab.RunAsync("give", "left");
 
-            await lab.Hardware.PressAsync("twin-left", "a", Stop);
-            await KeyAsync(lab.GuestSide, A, guest);
+            await lab.TypeAsync("twin-left", "a", lab.GuestSide, LabKeys.A, guest);
             var status = await lab.Shell.RunAsync("grep -E '^(Uid|CapEff):' /proc/$(cat /run/kvmswitch/machines/win/qemu.pid)/status; id -u kvmswitch-qemu", Stop);
             var words = status.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
             Assert.Equal(words[^1], words[1]);
@@ -144,8 +135,7 @@ public sealed class UsbScenarios(LabHost lab)
 
         TestContext.Current.TestOutputHelper?.WriteLine($"from SIGKILL until all drivers were bound: {took} ms");
         await lab.WaitForPlacementAsync("left", "host");
-        await lab.Hardware.PressAsync("twin-left", "a", Stop);
-        await KeyAsync(lab.HostSide, A, host);
+        await lab.TypeAsync("twin-left", "a", lab.HostSide, LabKeys.A, host);
     }
 
     [Fact(Timeout = 600_000)]
@@ -160,8 +150,7 @@ public sealed class UsbScenarios(LabHost lab)
         await lab.Hardware.PlugAsync("twin-left", Stop);
         await lab.WaitForPlacementAsync("left", "win");
 
-        await lab.Hardware.PressAsync("twin-left", "a", Stop);
-        await KeyAsync(lab.GuestSide, A, guest);
+        await lab.TypeAsync("twin-left", "a", lab.GuestSide, LabKeys.A, guest);
     }
 
     [Fact(Timeout = 600_000)]
@@ -176,8 +165,7 @@ public sealed class UsbScenarios(LabHost lab)
         await lab.Hardware.PlugAsync("twin-left", Stop);
         await lab.WaitForPlacementAsync("left", "host");
 
-        await lab.Hardware.PressAsync("twin-left", "a", Stop);
-        await KeyAsync(lab.HostSide, A, host);
+        await lab.TypeAsync("twin-left", "a", lab.HostSide, LabKeys.A, host);
     }
 
     [Fact(Timeout = 600_000)]
@@ -190,8 +178,7 @@ public sealed class UsbScenarios(LabHost lab)
         await lab.Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd; until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done; lab-settle", Stop);
 
         Assert.Equal("usbhid", await lab.DriversAsync("desk:1"));
-        await lab.Hardware.PressAsync("twin-left", "a", Stop);
-        await KeyAsync(lab.HostSide, A, host);
+        await lab.TypeAsync("twin-left", "a", lab.HostSide, LabKeys.A, host);
     }
 
     [Fact(Timeout = 600_000)]
@@ -203,14 +190,12 @@ public sealed class UsbScenarios(LabHost lab)
         await lab.RunAsync("give", "knot");
         Assert.Equal("usbfs", await lab.DriversAsync("desk:4.1"));
         Assert.Equal("usbfs", await lab.DriversAsync("desk:4.2"));
-        await lab.Hardware.PressAsync("board", "a", Stop);
-        await KeyAsync(lab.GuestSide, A, guest);
+        await lab.TypeAsync("board", "a", lab.GuestSide, LabKeys.A, guest);
         await lab.RunAsync("take", "knot");
 
         Assert.Equal("usbhid", await lab.DriversAsync("desk:4.1"));
         Assert.Equal("usbhid", await lab.DriversAsync("desk:4.2"));
-        await lab.Hardware.PressAsync("board", "b", Stop);
-        await KeyAsync(lab.HostSide, B, host);
+        await lab.TypeAsync("board", "b", lab.HostSide, LabKeys.B, host);
     }
 
     [Fact(Timeout = 600_000)]
@@ -229,8 +214,7 @@ public sealed class UsbScenarios(LabHost lab)
             await lab.WaitForPlacementAsync("left", times == 0 ? "win" : "host");
         }
 
-        await lab.Hardware.PressAsync("twin-left", "a", Stop);
-        await KeyAsync(lab.HostSide, A, host);
+        await lab.TypeAsync("twin-left", "a", lab.HostSide, LabKeys.A, host);
         var history = await lab.RunAsync("history");
         Assert.Contains(history["handoffs"]!.AsArray(), handoff => (string?)handoff!["gesture"] == "rescue");
     }
@@ -246,8 +230,7 @@ public sealed class UsbScenarios(LabHost lab)
         {
             await lab.RunAsync("take", "--all");
             Assert.Equal("usbhid", await lab.DriversAsync("desk:1"));
-            await lab.Hardware.PressAsync("twin-left", "a", Stop);
-            await KeyAsync(lab.HostSide, A, host);
+            await lab.TypeAsync("twin-left", "a", lab.HostSide, LabKeys.A, host);
         });
     }
 
@@ -263,10 +246,4 @@ public sealed class UsbScenarios(LabHost lab)
         Assert.NotEqual(0, (await lab.Shell.TryRunAsync("mountpoint -q /mnt/stick", Stop)).ExitCode);
         Assert.Equal("usbfs", await lab.DriversAsync("rear/super:1"));
     }
-
-    private static async Task<JsonObject> KeyAsync(GuestWatch side, int code, int from) =>
-        (await side.WaitForAsync(entry => IsKey(entry, code), LabHost.Patience, Stop, from)).Data;
-
-    private static bool IsKey(JsonObject entry, int code) =>
-        (string?)entry["event"] == "key" && (int?)entry["code"] == code && (bool?)entry["down"] == true;
 }

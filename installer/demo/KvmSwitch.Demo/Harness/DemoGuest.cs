@@ -42,11 +42,13 @@ public sealed class DemoGuest : IAsyncDisposable
     public Task WaitUntilLiveAsync(CancellationToken cancellation) => _host.WaitForStateAsync(
         state => state["machines"]![0]!["agent_live"]!.GetValue<bool>(), "the guest's agent is live", cancellation, CommandDeadline);
 
-    /// <summary>Presses keys one after the other, and returns once the agent has reported each.</summary>
+    /// <summary>Presses keys one after the other on a keyboard that was given, and returns once the agent has reported each.</summary>
     /// <param name="keys">QEMU's name of each key, and its evdev code.</param>
+    /// <param name="given">How much had been seen when the keyboard was given.</param>
     /// <returns>From the first key to the last report.</returns>
-    public async Task<TimeSpan> TypeAsync(IEnumerable<(string Name, int Code)> keys, CancellationToken cancellation)
+    public async Task<TimeSpan> TypeAsync(IEnumerable<(string Name, int Code)> keys, int given, CancellationToken cancellation)
     {
+        await Watch.WaitForKeyboardAsync(given, CommandDeadline, cancellation);
         var started = Stopwatch.GetTimestamp();
         foreach (var (name, code) in keys)
         {

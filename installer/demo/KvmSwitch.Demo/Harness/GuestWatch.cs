@@ -46,6 +46,14 @@ public sealed class GuestWatch : IAsyncDisposable
     public Task<GuestSighting> WaitForAsync(Func<JsonObject, bool> match, TimeSpan deadline, CancellationToken cancellation, int from = 0) =>
         Sightings.WaitForAsync(sighting => match(sighting.Data), deadline, cancellation, from);
 
+    /// <summary>Waits until a keyboard is there that came at or after position <paramref name="from"/>: from then on its keys are seen.</summary>
+    /// <param name="which">Narrows it down to one.</param>
+    /// <exception cref="TimeoutException">None came within <paramref name="deadline"/>.</exception>
+    public Task WaitForKeyboardAsync(int from, TimeSpan deadline, CancellationToken cancellation, Func<JsonObject, bool>? which = null) => WaitForAsync(
+        entry => (string?)entry["event"] == "present" && (bool?)entry["ready"] == true
+            && ((string?)entry["product"])!.Contains("Keyboard", StringComparison.Ordinal) && which?.Invoke(entry) != false,
+        deadline, cancellation, from);
+
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _socket.DisposeAsync();
 
