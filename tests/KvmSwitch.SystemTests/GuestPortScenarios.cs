@@ -75,7 +75,7 @@ public sealed class GuestPortScenarios(SharedDemo demo)
             await demo.Host.WaitForStateAsync(
                 state => !state["machines"]![0]!["agent_live"]!.GetValue<bool>() || AgentIsBack(logged), "the agent's end was noticed", Stop);
             await demo.Guest.WaitUntilLiveAsync(Stop);
-            // What the scenario before left may be on its way home still.
+            // Without its agent for about as long as the lease, the keyboard may have begun its way home.
             await demo.Host.RunAsync(Stop, "take", "--all");
             await demo.Host.RunAsync(Stop, "give", "keyboard");
         }

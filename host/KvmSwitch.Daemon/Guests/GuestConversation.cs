@@ -13,6 +13,9 @@ internal sealed class GuestConversation(
 
     private static readonly TimeSpan WriteDeadline = TimeSpan.FromSeconds(5);
 
+    // For the message that is on its way when the link ends.
+    private static readonly TimeSpan FarewellDeadline = TimeSpan.FromSeconds(1);
+
     public static AgentInfo ReadInfo(Hello hello, string certificateId) => new(
         Text.Clean(hello.Version, MaxText), Text.Clean(hello.OperatingSystem, MaxText), certificateId, [.. hello.Abilities.Where(Enum.IsDefined)]);
 
@@ -30,6 +33,9 @@ internal sealed class GuestConversation(
         var reading = ReadAsync(stop.Token);
         var writing = WriteAsync(outgoing, stop.Token);
         var end = await link.Ended;
+
+        // The reason follows the last message: to cancel that would reset the stream, and the agent would never learn the reason.
+        if (end.Code != StatusCode.ResourceExhausted) await Task.WhenAny(writing, Task.Delay(FarewellDeadline, time, stop.Token));
         await stop.CancelAsync();
         await Task.WhenAll(reading, writing);
         return end;
@@ -114,7 +120,7 @@ internal sealed class GuestConversation(
 
     private async Task WriteAsync(IServerStreamWriter<HostMessage> outgoing, CancellationToken cancellationToken)
     {
-        // Ending the link cancels the write. To cancel it here would also abort the reading, which then tells another reason.
+        // Ending the link ends the write. To cancel it here would also abort the reading, which then tells another reason.
         using var patience = new MovingDeadline(time, () => link.End(StatusCode.ResourceExhausted, "the agent doesn't read what the host sends"));
         try
         {
@@ -123,6 +129,7 @@ internal sealed class GuestConversation(
                 patience.Set(WriteDeadline);
                 await outgoing.WriteAsync(message, cancellationToken);
                 patience.Clear();
+                if (link.Ended.IsCompleted) return;
             }
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)

@@ -11,34 +11,53 @@ public sealed class RelayPropertyTests
 {
     private static readonly int[] Keys = [29, 56, 35, 30, 42, 97];
 
-    private static readonly Gen<(int Kind, int Key)[]> Lives = Gen.Select(Gen.Int[0, 19], Gen.Int[0, Keys.Length - 1]).Array[0, 120];
+    // Of the kinds of events, the last two are keys that go down at the very moment of a grab.
+    private const int Certain = 17, All = 19;
 
     [Fact]
-    public void Every_key_that_goes_down_on_a_side_goes_up_there_and_is_heard_on_one_side_alone() => Lives.Sample(
+    public void Every_key_that_goes_down_on_a_side_goes_up_there_and_is_heard_on_one_side_alone() => Lives(Certain).Sample(
         life =>
         {
-            using var bench = new RelayBench();
-            bench.Hotkeys.Watch([Chord.Parse("ctrl+alt+h"), Chord.Parse("rightctrl rightctrl"), Chord.Parse("leftshift+leftctrl")]);
-            var keyboard = bench.Plug();
-            // What is made good after an overrun has no time of its own, so no press of a finger may have that.
-            var clock = keyboard.Clock = 1;
-            foreach (var (kind, key) in life)
-            {
-                Act(bench, ref keyboard, kind, Keys[key]);
-                // No two events of a life have the same time, also of two plug-ins.
-                clock = keyboard.Clock = Math.Max(clock, keyboard.Clock) + 1;
-            }
-
-            var whileHeld = Rest(bench);
-            Assert.True(whileHeld.IsSubsetOf(keyboard.Held), Story(bench, "a key is down that no finger is on", life));
-            foreach (var key in Keys) keyboard.Release(key);
-            Assert.True(Rest(bench).Count == 0, Story(bench, "a key stuck", life));
-            Assert.True(HeardTwice(bench) == 0, Story(bench, "both sides heard one press", life));
-            // When a key goes down at the very moment of a grab, nobody can know whether the host has seen it.
-            Assert.True((IsBalanced(bench.Host) || life.Any(one => one.Kind is 17 or 18)) && bench.Kernel.Clones.All(clone => IsBalanced(clone.Guest)), Story(bench, "down and up don't alternate", life));
-            Assert.False(keyboard.IsGrabbed, Story(bench, "still grabbed", life));
+            using var bench = Live(life);
+            Assert.True(IsBalanced(bench.Host), Story(bench, "down and up don't alternate on the host", life));
         },
         iter: 4000);
+
+    /// <summary>Whether the host has seen such a key nobody can know, so it may be told twice that it is up; all else holds.</summary>
+    [Fact]
+    public void A_key_that_goes_down_at_the_very_moment_of_a_grab_sticks_nowhere_either() => Lives(All).Sample(
+        life =>
+        {
+            using var bench = Live(life);
+        },
+        iter: 4000);
+
+    private static Gen<(int Kind, int Key)[]> Lives(int kinds) =>
+        Gen.Select(Gen.Int[0, kinds], Gen.Int[0, Keys.Length - 1]).Array[0, 120];
+
+    /// <summary>A life of a keyboard, until all its keys are up and it is home; with all that has to hold for any.</summary>
+    private static RelayBench Live((int Kind, int Key)[] life)
+    {
+        var bench = new RelayBench();
+        bench.Hotkeys.Watch([Chord.Parse("ctrl+alt+h"), Chord.Parse("rightctrl rightctrl"), Chord.Parse("leftshift+leftctrl")]);
+        var keyboard = bench.Plug();
+        var clock = keyboard.Clock;
+        foreach (var (kind, key) in life)
+        {
+            Act(bench, ref keyboard, kind, Keys[key]);
+            // No two events of a life have the same time, also of two plug-ins.
+            clock = keyboard.Clock = Math.Max(clock, keyboard.Clock) + 1;
+        }
+
+        var whileHeld = Rest(bench);
+        Assert.True(whileHeld.IsSubsetOf(keyboard.Held), Story(bench, "a key is down that no finger is on", life));
+        foreach (var key in Keys) keyboard.Release(key);
+        Assert.True(Rest(bench).Count == 0, Story(bench, "a key stuck", life));
+        Assert.True(HeardTwice(bench) == 0, Story(bench, "both sides heard one press", life));
+        Assert.True(bench.Kernel.Clones.All(clone => IsBalanced(clone.Guest)), Story(bench, "down and up don't alternate in the guest", life));
+        Assert.False(keyboard.IsGrabbed, Story(bench, "still grabbed", life));
+        return bench;
+    }
 
     private static string Story(RelayBench bench, string what, (int Kind, int Key)[] life) =>
         $"{what}; host {bench.Host.Keys}; guest {string.Join(" | ", bench.Kernel.Clones.Select(clone => clone.Guest.Keys))}; {string.Join(' ', life)}";
@@ -57,8 +76,8 @@ public sealed class RelayPropertyTests
             case 14: _ = bench.Relay.ReturnAsync(); break;
             case 15: bench.Work.Step(); break;
             case 16: bench.Work.RunTimers(); break;
-            case 17: now.BeforeGrab = () => now.Press(key); break;
-            case 18: now.AfterGrab = () => now.Press(key); break;
+            case 18: now.BeforeGrab = () => now.Press(key); break;
+            case 19: now.AfterGrab = () => now.Press(key); break;
             default:
                 if (key < 60) now.Overrun();
                 if (key > 60)
