@@ -7,11 +7,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
   cat <<USAGE
-Usage: ${0##*/} [quick|system|lab]...
+Usage: ${0##*/} [quick|system|lab]... [--chaos N]
 quick   unit, golden, property and architecture tests; no QEMU, under a minute
 system  the programs as they are published, with real QEMU and the demo guest
 lab     a whole Linux host with real USB in QEMU, our programs in it, and their guest in that (see tests/lab/lab.sh); 5 GiB of memory
-Without an argument: quick, system and lab.
+Without an argument: quick, system and lab. The lab's chaos has N steps (default 40); KVMSWITCH_LAB_SEED=S repeats one.
 USAGE
 }
 
@@ -98,7 +98,7 @@ lab() {
   esac
   trap '"$root/tests/lab/lab.sh" down' EXIT
   local before=("$passed" "$failed" "$broken") panic
-  run_tests lab KvmSwitch.SystemTests 1500 -namespace 'KvmSwitch.SystemTests.Lab*'
+  run_tests lab KvmSwitch.SystemTests $((1500 + 15 * ${KVMSWITCH_LAB_CHAOS:-40})) -namespace 'KvmSwitch.SystemTests.Lab*'
   panic=$(grep -a -m 1 'Kernel panic' "$root/artifacts/lab/run/serial.log" || true)
   "$root/tests/lab/lab.sh" down
   trap - EXIT
@@ -113,13 +113,19 @@ lab() {
 }
 
 tiers=()
-for argument in "$@"; do
-  case $argument in
+while [ $# -gt 0 ]; do
+  case $1 in
     -h | --help) usage; exit 0 ;;
-    quick | system | lab) tiers+=("$argument") ;;
+    quick | system | lab) tiers+=("$1") ;;
+    --chaos)
+      case ${2-} in '' | *[!0-9]*) say "--chaos needs a number of steps, as in '--chaos 500'."; exit 2 ;; esac
+      export KVMSWITCH_LAB_CHAOS=$2
+      shift
+      ;;
     windows) say "The windows tier does not exist yet: run 'tests/run.sh quick', 'system' or 'lab'."; exit 2 ;;
     *) usage >&2; exit 2 ;;
   esac
+  shift
 done
 if [ ${#tiers[@]} = 0 ]; then tiers=(quick system lab); fi
 

@@ -108,9 +108,4 @@ internal sealed class DemoScenarioHost(SharedDemo demo) : IScenarioHost
 
     private Task<string> SignalAgentAsync(string signal) =>
         demo.Guest.Console.RunAsync($"kill -{signal} $(cat /run/agent.pid)", Patience, Stop);
-
-    private sealed class Ending(Func<Task> over) : IAsyncDisposable
-    {
-        public ValueTask DisposeAsync() => new(over());
-    }
 }

@@ -33,6 +33,9 @@ public sealed class LabHardware(QmpClient qmp, string list, string directory)
     /// <summary>Pulls a plug.</summary>
     public Task UnplugAsync(string name, CancellationToken cancellation) => qmp.DeviceDelAndWaitAsync(name, Patience, cancellation);
 
+    public async Task<bool> IsPluggedAsync(string name, CancellationToken cancellation) =>
+        (await qmp.ListPeripheralsAsync(cancellation)).Contains(name, StringComparer.Ordinal);
+
     public async Task PlugAsync(string name, CancellationToken cancellation)
     {
         // The monitor for people understands the options as the command line does.
