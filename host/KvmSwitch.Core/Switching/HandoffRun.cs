@@ -25,7 +25,7 @@ internal sealed record GiveOrder(ImmutableArray<Device> Devices, MachineId To, I
 /// </param>
 /// <param name="overdue">Is told of a step that was given up on and did not wind down: nobody knows what it will still do.</param>
 internal sealed class HandoffRun(
-    string id, SwitchEdges edges, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> suspects, Action<DeviceId, Task> overdue)
+    string id, SwitchEdges edges, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> suspects, Action<Step, Task> overdue)
 {
     /// <summary>How long a step that is given up on may take to wind down, so that its undo doesn't overtake it.</summary>
     private static readonly TimeSpan WindDown = TimeSpan.FromMilliseconds(500);
@@ -286,7 +286,7 @@ internal sealed class HandoffRun(
         {
             await Deadline.HoldAsync(
                 token => ActAsync(step, force, token), edges.Deadlines.Of(step), Describe(step), edges.Clock, cancellationToken,
-                acting => WindDownAsync(acting, step.Device.Id));
+                acting => WindDownAsync(acting, step));
         }
         catch (SwitchException failure)
         {
@@ -351,11 +351,11 @@ internal sealed class HandoffRun(
     private async Task<Observation> ObserveAsync(Device device, CancellationToken cancellationToken) =>
         (await _observer.ObserveAsync([device], cancellationToken))[device.Id];
 
-    private async Task WindDownAsync(Task acting, DeviceId device)
+    private async Task WindDownAsync(Task acting, Step step)
     {
         await acting.WaitAsync(WindDown, edges.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (acting.IsCompleted) return;
-        _overdue[device] = true;
-        overdue(device, acting);
+        _overdue[step.Device.Id] = true;
+        overdue(step, acting);
     }
 }

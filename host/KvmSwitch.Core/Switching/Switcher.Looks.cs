@@ -50,13 +50,17 @@ public sealed partial class Switcher
     }
 
     /// <summary>A step runs on after it was given up on: until it ends, the device goes nowhere; then its effect, if any, wants a look.</summary>
-    private void OnOverdue(DeviceId id, Task step)
+    private void OnOverdue(Step step, Task acting)
     {
-        Post(() => _devices[id].OverdueSteps++);
-        _ = step.ContinueWith(
+        var device = _devices[step.Device.Id];
+        Post(() => device.OverdueSteps++);
+        _ = acting.ContinueWith(
             _ => Post(() =>
             {
-                _devices[id].OverdueSteps--;
+                device.OverdueSteps--;
+
+                // It may have arrived there after all: until that machine was asked, no other gets it.
+                if (step is Step.Attach attach) device.Suspect(attach.To);
                 Look();
             }),
             CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
