@@ -25,7 +25,7 @@ internal sealed record GiveOrder(ImmutableArray<Device> Devices, MachineId To, I
 /// </param>
 /// <param name="overdue">Is told of a step that was given up on and did not wind down: nobody knows what it will still do.</param>
 internal sealed class HandoffRun(
-    string id, SwitchEdges edges, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> suspects, Action<DeviceId, Task> overdue)
+    string id, SwitchEdges edges, ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> suspects, Action<Step, Task> overdue)
 {
     /// <summary>How long a step that is given up on may take to wind down, so that its undo doesn't overtake it.</summary>
     private static readonly TimeSpan WindDown = TimeSpan.FromMilliseconds(500);
@@ -68,7 +68,7 @@ internal sealed class HandoffRun(
         {
             // Called back: home is the end then, and no machine gets anything on the way.
             return await RollBackAsync(
-                devices, begun, before, failure, machine => !cancellationToken.IsCancellationRequested && order.Live.Contains(machine));
+                devices, begun, before, failure, machine => !cancellationToken.IsCancellationRequested && order.Live.Contains(machine), cancellationToken);
         }
 
         bool Confirms(Device device, MachineId machine) => order.Live.Contains(machine) && edges.Machines[machine].CanConfirm(device);
@@ -147,6 +147,19 @@ internal sealed class HandoffRun(
         ? await _observer.ObserveHostAsync(device)
         : await ObserveAsync(device, CancellationToken.None);
 
+    /// <summary>Back to the machine that had it; who calls it home meanwhile doesn't wait for that.</summary>
+    private async Task ReturnAsync(Step.Attach back, CancellationToken calledHome)
+    {
+        try
+        {
+            await RunAsync(back, calledHome, prefix: "undo ");
+        }
+        catch (OperationCanceledException)
+        {
+            foreach (var step in Planner.Undo(back, _ => false)) await UndoneByAsync(step, "undo ");
+        }
+    }
+
     /// <summary>A step on the way home. One that QEMU doesn't do is done from the host's side, where the kernel can.</summary>
     private async Task UndoneByAsync(Step step, string prefix)
     {
@@ -217,9 +230,9 @@ internal sealed class HandoffRun(
 
     private async Task<RunResult> RollBackAsync(
         ImmutableArray<Device> devices, Stack<Step> begun, ImmutableDictionary<DeviceId, Observation> before, Exception failure,
-        Func<MachineId, bool> returnsTo)
+        Func<MachineId, bool> returnsTo, CancellationToken calledHome)
     {
-        var trouble = await UndoAsync(begun, returnsTo);
+        var trouble = await UndoAsync(begun, returnsTo, calledHome);
         var observed = ImmutableDictionary.CreateBuilder<DeviceId, Observation>();
         foreach (var device in devices)
         {
@@ -245,14 +258,15 @@ internal sealed class HandoffRun(
     }
 
     /// <summary>Takes back what was begun, last in first out, and tells what could not be.</summary>
-    private async Task<ConcurrentDictionary<DeviceId, string>> UndoAsync(Stack<Step> begun, Func<MachineId, bool> returnsTo)
+    private async Task<ConcurrentDictionary<DeviceId, string>> UndoAsync(
+        Stack<Step> begun, Func<MachineId, bool> returnsTo, CancellationToken calledHome)
     {
         var trouble = new ConcurrentDictionary<DeviceId, string>();
         var undoing = new List<Task>();
         foreach (var steps in begun.GroupBy(step => step.Device.Id))
         {
             undoing.Add(UndoOneAsync(steps.Key, steps));
-            await undoing[^1].WaitAsync(UndoPatience, edges.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await undoing[^1].WaitAsync(UndoPatience, edges.Clock, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         await Task.WhenAll(undoing);
@@ -263,7 +277,7 @@ internal sealed class HandoffRun(
             try
             {
                 foreach (var undo in steps.SelectMany(step => Planner.Undo(step, machine => !_overdue.ContainsKey(device) && returnsTo(machine))))
-                    await UndoneByAsync(undo, "undo ");
+                    await (undo is Step.Attach back ? ReturnAsync(back, calledHome) : UndoneByAsync(undo, "undo "));
             }
             catch (SwitchException stuck)
             {
@@ -286,7 +300,7 @@ internal sealed class HandoffRun(
         {
             await Deadline.HoldAsync(
                 token => ActAsync(step, force, token), edges.Deadlines.Of(step), Describe(step), edges.Clock, cancellationToken,
-                acting => WindDownAsync(acting, step.Device.Id));
+                acting => WindDownAsync(acting, step));
         }
         catch (SwitchException failure)
         {
@@ -351,11 +365,11 @@ internal sealed class HandoffRun(
     private async Task<Observation> ObserveAsync(Device device, CancellationToken cancellationToken) =>
         (await _observer.ObserveAsync([device], cancellationToken))[device.Id];
 
-    private async Task WindDownAsync(Task acting, DeviceId device)
+    private async Task WindDownAsync(Task acting, Step step)
     {
         await acting.WaitAsync(WindDown, edges.Clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (acting.IsCompleted) return;
-        _overdue[device] = true;
-        overdue(device, acting);
+        _overdue[step.Device.Id] = true;
+        overdue(step, acting);
     }
 }

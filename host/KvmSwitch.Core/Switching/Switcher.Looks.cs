@@ -5,6 +5,26 @@ namespace KvmSwitch.Core;
 /// <content>Looking where everything is, and setting right what isn't where it should be.</content>
 public sealed partial class Switcher
 {
+    private void Adopt(DeviceId id, Desired desired)
+    {
+        // A device or machine that the configuration no longer names can't be given to anybody: host is home.
+        if (!_devices.TryGetValue(id, out var device)) return;
+        if (desired.Owner.Machine is { } machine && !_machines.ContainsKey(machine)) return;
+        device.Want(desired, _edges.Clock);
+        if (desired.Pending)
+        {
+            device.Want(Desired.Home, _edges.Clock);
+
+            // Who had it before the handoff isn't written down: it may be anywhere.
+            foreach (var any in _machines.Keys) device.Suspect(any);
+        }
+        else if (desired.Owner.Machine is { } awaited && desired.Limit is null) _machines[awaited].Lease.Await();
+    }
+
+    /// <summary>The machines that may hold each device, as far as is known.</summary>
+    private static ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> Suspects(ImmutableArray<DeviceState> devices) =>
+        devices.ToImmutableDictionary(device => device.Id, device => device.Suspects);
+
     /// <summary>Takes note of where a device is.</summary>
     private void Saw(DeviceState device, Observation? observation, string? trouble, ImmutableHashSet<MachineId> asked)
     {
@@ -50,13 +70,17 @@ public sealed partial class Switcher
     }
 
     /// <summary>A step runs on after it was given up on: until it ends, the device goes nowhere; then its effect, if any, wants a look.</summary>
-    private void OnOverdue(DeviceId id, Task step)
+    private void OnOverdue(Step step, Task acting)
     {
-        Post(() => _devices[id].OverdueSteps++);
-        _ = step.ContinueWith(
+        var device = _devices[step.Device.Id];
+        Post(() => device.OverdueSteps++);
+        _ = acting.ContinueWith(
             _ => Post(() =>
             {
-                _devices[id].OverdueSteps--;
+                device.OverdueSteps--;
+
+                // It may have arrived there after all: until that machine was asked, no other gets it.
+                if (step is Step.Attach attach) device.Suspect(attach.To);
                 Look();
             }),
             CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);

@@ -179,16 +179,6 @@ public sealed partial class Switcher : IAsyncDisposable
         _stopped.TrySetResult();
     }
 
-    private void Adopt(DeviceId id, Desired desired)
-    {
-        // A device or machine that the configuration no longer names can't be given to anybody: host is home.
-        if (!_devices.TryGetValue(id, out var device)) return;
-        if (desired.Owner.Machine is { } machine && !_machines.ContainsKey(machine)) return;
-        device.Want(desired, _edges.Clock);
-        if (desired.Pending) device.Want(Desired.Home, _edges.Clock);
-        else if (desired.Owner.Machine is { } awaited && desired.Limit is null) _machines[awaited].Lease.Await();
-    }
-
     private void Begin(HandoffRequest request, TaskCompletionSource<Handoff> answer)
     {
         if (_closing) throw Rules.Closing();
@@ -372,10 +362,6 @@ public sealed partial class Switcher : IAsyncDisposable
         foreach (var device in due) device.RetryNow();
         Look();
     }
-
-    /// <summary>The machines that may hold each device, as far as is known.</summary>
-    private static ImmutableDictionary<DeviceId, ImmutableHashSet<MachineId>> Suspects(ImmutableArray<DeviceState> devices) =>
-        devices.ToImmutableDictionary(device => device.Id, device => device.Suspects);
 
     private TimeSpan Left(long timestamp) => _edges.Clock.GetElapsedTime(_edges.Clock.GetTimestamp(), timestamp);
 

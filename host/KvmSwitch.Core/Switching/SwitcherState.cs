@@ -57,11 +57,13 @@ internal sealed class DeviceState(Device device)
 
     public void Want(Desired desired, TimeProvider clock)
     {
-        if (desired.Owner.Machine is { } machine) Suspects = Suspects.Add(machine);
+        if (desired.Owner.Machine is { } machine) Suspect(machine);
         Desired = desired;
         IsAwaited = false;
         Expiry = desired.Limit is { } limit ? After(clock, limit.Remaining(clock.GetUtcNow())) : null;
     }
+
+    public void Suspect(MachineId machine) => Suspects = Suspects.Add(machine);
 
     /// <summary>The handoff is over, and it is where it should be.</summary>
     public void Arrived() => Desired = Desired with { Pending = false };
@@ -69,7 +71,13 @@ internal sealed class DeviceState(Device device)
     /// <param name="asked">The machines that answered for it.</param>
     public void Saw(Observation? observation, string? trouble, ImmutableHashSet<MachineId> asked)
     {
-        if (observation is not null) (Placement, Suspects) = (Placement.Of(observation), Suspects.Except(asked).Union(observation.Machines).Union(observation.Stale));
+        if (observation is not null)
+        {
+            // What changed since the look began may be an arrival where nothing was seen: such a look clears nobody.
+            var unasked = Stale ? Suspects : Suspects.Except(asked);
+            (Placement, Suspects) = (Placement.Of(observation), unasked.Union(observation.Machines).Union(observation.Stale));
+        }
+
         var settled = Placement.IsAt(Desired.Owner) || Placement.Where == Whereabouts.Absent;
         var leftover = Desired.Owner.IsHost && observation is { Stale.IsEmpty: false };
         IsAstray = !settled || leftover || trouble is not null || observation is { Machines.Count: > 1 };

@@ -20,7 +20,7 @@ internal sealed partial class HostSides : IAsyncDisposable
     private HostSides(KernelPaths paths, UeventMonitor uevents, DriverMemory drivers, HostInput? input, TimeProvider clock)
     {
         (Uevents, Input, _drivers) = (uevents, input, drivers);
-        var storage = new StorageRelease(paths, () => SdBusConnection.Connect(SdBusConnection.SystemAddress(paths)), clock);
+        var storage = new StorageRelease(paths, () => new BusConnection(BusConnection.SystemAddress(paths), clock), clock);
         _inventory = new(paths);
         _keyboards = new(paths);
         _usb = new(paths, uevents, storage, clock);

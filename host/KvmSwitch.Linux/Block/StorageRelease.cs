@@ -16,7 +16,7 @@ public sealed class StorageRelease : IStorageRelease
     private readonly Func<Mount, int> _unmount;
     private readonly BlockInventory _inventory;
 
-    /// <param name="systemBus">Connects to the system's message bus; throws <see cref="MessageBusException"/> when there is none.</param>
+    /// <param name="systemBus">The system's message bus, connected when it is first called.</param>
     public StorageRelease(KernelPaths paths, Func<IMessageBus> systemBus, TimeProvider clock)
         : this(paths, systemBus, clock, UnmountByCall)
     {
@@ -35,7 +35,7 @@ public sealed class StorageRelease : IStorageRelease
     public async Task ReleaseAsync(DeviceId name, ImmutableArray<BlockDevice> blocks, bool force, CancellationToken cancellationToken)
     {
         if (blocks.IsEmpty) return;
-        await using var bus = new LazyBus(_systemBus);
+        await using var bus = _systemBus();
         for (var round = 0; await LookAsync(blocks, cancellationToken) is var use; round++)
         {
             if (use.Swaps is [var swap, ..]) throw Refusal($"{name} holds swap space of the host: switch it off first (swapoff /dev/{swap})");
@@ -65,7 +65,7 @@ public sealed class StorageRelease : IStorageRelease
         Task.Run(() => _inventory.UseOf([.. blocks.Select(block => _inventory.Named(block.Name).FirstOrDefault(now => now.Name == block.Name) ?? block)]), cancellationToken)
             .WaitAsync(cancellationToken);
 
-    private async Task UnmountAsync(DeviceId name, BlockDevice device, Mount mount, LazyBus bus, bool force, CancellationToken cancellationToken)
+    private async Task UnmountAsync(DeviceId name, BlockDevice device, Mount mount, IMessageBus bus, bool force, CancellationToken cancellationToken)
     {
         var answer = await AskAsync($"unmounting {mount}", udisks => udisks.UnmountAsync(device.Name, cancellationToken), bus, cancellationToken);
         if (answer == UDisksAnswer.NotServed)
@@ -80,7 +80,7 @@ public sealed class StorageRelease : IStorageRelease
     }
 
     /// <summary>An encrypted device is closed, as a file manager that opened it would. Whatever else was made of the device is somebody's set-up.</summary>
-    private async Task CloseAsync(DeviceId name, BlockDevice held, BlockUse use, LazyBus bus, CancellationToken cancellationToken)
+    private async Task CloseAsync(DeviceId name, BlockDevice held, BlockUse use, IMessageBus bus, CancellationToken cancellationToken)
     {
         var holder = held.Holders[0];
         var answer = use.Devices.Any(device => device.Name == holder && device.IsEncryption)
@@ -89,11 +89,11 @@ public sealed class StorageRelease : IStorageRelease
         if (answer != UDisksAnswer.Done) throw Refusal($"{name} is in use: /dev/{holder} is made of {held.Name}; stop that first");
     }
 
-    private async Task<UDisksAnswer> AskAsync(string doing, Func<UDisks, Task<UDisksAnswer>> ask, LazyBus bus, CancellationToken cancellationToken)
+    private async Task<UDisksAnswer> AskAsync(string doing, Func<UDisks, Task<UDisksAnswer>> ask, IMessageBus bus, CancellationToken cancellationToken)
     {
         try
         {
-            return bus.Open() is { } open ? await BoundAsync($"{doing} by UDisks2", ask(new(open)), cancellationToken) : UDisksAnswer.NotServed;
+            return await BoundAsync($"{doing} by UDisks2", ask(new(bus)), cancellationToken);
         }
         catch (MessageBusException refusal)
         {
@@ -137,26 +137,5 @@ public sealed class StorageRelease : IStorageRelease
     {
         using var file = Libc.Open(node, Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_EXCL | Libc.O_CLOEXEC, 0);
         return !file.IsInvalid && Libc.Fsync(file) == 0 ? 0 : Marshal.GetLastPInvokeError();
-    }
-
-    /// <summary>Connected when it is first needed, as most devices that leave are not mounted.</summary>
-    private sealed class LazyBus(Func<IMessageBus> connect) : IAsyncDisposable
-    {
-        private IMessageBus? _bus;
-
-        /// <summary>Null when there is no message bus.</summary>
-        public IMessageBus? Open()
-        {
-            try
-            {
-                return _bus ??= connect();
-            }
-            catch (MessageBusException)
-            {
-                return null;
-            }
-        }
-
-        public ValueTask DisposeAsync() => _bus?.DisposeAsync() ?? ValueTask.CompletedTask;
     }
 }

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace KvmSwitch.Linux;
 
-/// <summary>A value of D-Bus's type system. Descriptors are left out until something needs them.</summary>
+/// <summary>A value of D-Bus's type system. Only the types that something here speaks: a further one is a case here and two in <see cref="BusCodec"/>.</summary>
 public abstract record BusValue
 {
     private BusValue()
@@ -25,22 +25,14 @@ public abstract record BusValue
         public override string Signature => "b";
     }
 
-    /// <param name="Type">One of y n q i u x t.</param>
-    /// <param name="Value">The bits of a <c>t</c> beyond the range of a long are kept.</param>
-    public sealed record Whole(char Type, long Value) : BusValue
+    public sealed record Whole(uint Value) : BusValue
     {
-        public override string Signature => $"{Type}";
+        public override string Signature => "u";
     }
 
-    public sealed record Real(double Value) : BusValue
+    public sealed record Text(string Value) : BusValue
     {
-        public override string Signature => "d";
-    }
-
-    /// <param name="Type">s, or o for an object path, or g for a signature.</param>
-    public sealed record Text(string Value, char Type = 's') : BusValue
-    {
-        public override string Signature => $"{Type}";
+        public override string Signature => "s";
     }
 
     public sealed record Sequence(string ItemSignature, ImmutableArray<BusValue> Items) : BusValue
@@ -48,20 +40,10 @@ public abstract record BusValue
         public override string Signature => $"a{ItemSignature}";
     }
 
-    /// <summary>A struct.</summary>
-    public sealed record Group(ImmutableArray<BusValue> Items) : BusValue
-    {
-        public override string Signature => $"({Inner})";
-
-        internal string Inner => string.Concat(Items.Select(item => item.Signature));
-    }
-
     /// <summary>Of a dictionary, which is a sequence of them.</summary>
     public sealed record Entry(BusValue Key, BusValue Value) : BusValue
     {
-        public override string Signature => $"{{{Inner}}}";
-
-        internal string Inner => Key.Signature + Value.Signature;
+        public override string Signature => $"{{{Key.Signature}{Value.Signature}}}";
     }
 
     public sealed record Variant(BusValue Value) : BusValue

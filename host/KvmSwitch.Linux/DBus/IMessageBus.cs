@@ -4,7 +4,7 @@ namespace KvmSwitch.Linux;
 
 /// <summary>
 /// One connection to a D-Bus message bus (dbus.freedesktop.org/doc/dbus-specification.html). Safe for any number of callers. Has
-/// the shape of the managed D-Bus libraries' connection, so that one of them can take sd-bus's place by one adapter.
+/// the shape of a D-Bus library's connection and none of its types, so that another one is one small adapter.
 /// </summary>
 public interface IMessageBus : IAsyncDisposable
 {

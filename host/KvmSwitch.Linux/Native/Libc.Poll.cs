@@ -19,9 +19,6 @@ internal static partial class Libc
     [LibraryImport(Library, EntryPoint = "read", SetLastError = true)]
     public static partial nint Read(SafeFileHandle file, Span<byte> bytes, nint count);
 
-    [LibraryImport(Library, EntryPoint = "clock_gettime", SetLastError = true)]
-    public static partial int ReadClock(int clock, out TimeSpecification now);
-
     /// <summary>struct pollfd.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct PollDescriptor
@@ -29,13 +26,5 @@ internal static partial class Libc
         public int Descriptor;
         public short Events;
         public short Happened;
-    }
-
-    /// <summary>struct timespec on 64-bit Linux.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct TimeSpecification
-    {
-        public long Seconds;
-        public long Nanoseconds;
     }
 }

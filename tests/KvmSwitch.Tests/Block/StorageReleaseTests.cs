@@ -28,8 +28,8 @@ public sealed class StorageReleaseTests : IDisposable
     [Fact]
     public async Task What_is_not_mounted_is_let_go_without_asking_anybody()
     {
-        await ReleaseAsync(force: false, () => throw new InvalidOperationException("asked"));
-        await Release(() => throw new InvalidOperationException("asked"), Unmount).ReleaseAsync(Stick, [], force: false, CancellationToken.None);
+        await ReleaseAsync(force: false, () => new FakeBus(_ => throw new InvalidOperationException("asked")));
+        await Release(() => new FakeBus(_ => throw new InvalidOperationException("asked")), Unmount).ReleaseAsync(Stick, [], force: false, CancellationToken.None);
 
         Assert.Empty(_unmounted);
     }
@@ -185,7 +185,7 @@ public sealed class StorageReleaseTests : IDisposable
 
     private System.Collections.Immutable.ImmutableArray<BlockDevice> Blocks => new BlockInventory(_tree.Paths).Below(UsbPort.Parse("1-4"));
 
-    private static IMessageBus NoBus() => throw new MessageBusException(null, "no bus");
+    private static FakeBus NoBus() => new(_ => throw new MessageBusException(null, "no bus"));
 
     private StorageRelease Release(Func<IMessageBus> bus, Func<Mount, int> unmount) => new(_tree.Paths, bus, _clock, unmount);
 

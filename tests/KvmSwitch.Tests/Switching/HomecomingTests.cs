@@ -184,6 +184,23 @@ public sealed class HomecomingTests
     }
 
     [Fact]
+    public async Task A_take_does_not_wait_for_the_way_back_of_a_handoff_that_failed()
+    {
+        await using var rig = await StartedAsync();
+        await rig.DriveAsync(rig.Give(A, Keyboard, Disk));
+        rig.World.Faults.Next(WorldCall.Attach, new WorldFault.FailBefore(), Disk.Id, B);
+        rig.World.Faults.Next(WorldCall.Attach, new WorldFault.Hang(), Disk.Id, A);
+        var give = rig.Give(B, Keyboard, Disk);
+        await rig.HitAsync(2);
+        var (start, take) = (rig.Clock.GetTimestamp(), rig.Take(Keyboard, Disk));
+        await rig.DriveAsync(take);
+        Assert.InRange(rig.Clock.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        await rig.RefusedAsync(give);
+        rig.AssertHome(Keyboard, Disk);
+        rig.AssertSound();
+    }
+
+    [Fact]
     public async Task A_second_take_does_not_forget_the_machine_that_may_hold_the_device()
     {
         await using var rig = await StartedAsync();

@@ -131,4 +131,52 @@ public sealed class LateEffectTests
         rig.AssertIn(B, Pad);
         rig.AssertSound();
     }
+
+    [Fact]
+    public async Task A_machine_that_took_a_device_late_is_asked_before_another_gets_it()
+    {
+        await using var rig = await StartedAsync();
+        var release = new TaskCompletionSource();
+        rig.World.Faults.Next(WorldCall.Attach, new WorldFault.LateUntil(release.Task), Pad.Id, A);
+        await rig.RefusedAsync(rig.Give(A, Pad));
+        await rig.PassAsync(5);
+
+        // The look that follows the late attach finds the machine silent, and the host says nothing against a virtual device.
+        rig.World.Faults.Always(WorldCall.ObserveMachine, new WorldFault.FailBefore(), machine: A);
+        release.SetResult();
+        await rig.UntilAsync(() => rig.World.LateAttaches > 0, "the late attach has its effect");
+        await rig.PassAsync(1);
+        await rig.RefusedAsync(rig.Give(B, Pad));
+        rig.World.Faults.Stop();
+        await rig.UntilAsync(() => rig.World.IsHome(Pad.Id), "it is home", 40);
+        await rig.DriveAsync(rig.Give(B, Pad));
+        rig.AssertIn(B, Pad);
+        rig.AssertSound();
+    }
+
+    [Fact]
+    public async Task A_look_that_began_before_a_late_attach_clears_nobody()
+    {
+        await using var rig = await StartedAsync();
+        var (attach, look) = (new TaskCompletionSource(), new TaskCompletionSource());
+        rig.World.Faults.Next(WorldCall.Attach, new WorldFault.LateUntil(attach.Task), Pad.Id, A);
+        var give = rig.Give(A, Pad);
+        await rig.HitAsync();
+
+        // The last look of the take: the machine has answered, the host not yet, when the attach takes its effect.
+        rig.World.Faults.Next(WorldCall.ObserveHost, new WorldFault.SlowUntil(look.Task), Pad.Id, skip: 2);
+        var take = rig.Take(Pad);
+        await rig.RefusedAsync(give);
+        await rig.HitAsync(2);
+        rig.World.Faults.Always(WorldCall.ObserveMachine, new WorldFault.FailBefore(), machine: A);
+        attach.SetResult();
+        await rig.UntilAsync(() => rig.World.LateAttaches > 0, "the late attach has its effect");
+        look.SetResult();
+        await rig.DriveAsync(take);
+        await rig.PassAsync(1);
+        await rig.RefusedAsync(rig.Give(B, Pad));
+        rig.World.Faults.Stop();
+        await rig.UntilAsync(() => rig.World.IsHome(Pad.Id), "it is home", 40);
+        rig.AssertSound();
+    }
 }

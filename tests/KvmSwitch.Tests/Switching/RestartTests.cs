@@ -1,4 +1,5 @@
 using KvmSwitch.Core;
+using KvmSwitch.Testing.Switching;
 using Xunit;
 using static KvmSwitch.Tests.Switching.SwitchRig;
 
@@ -32,6 +33,22 @@ public sealed class RestartTests
         await rig.RestartAsync();
         await rig.PassAsync(10);
         rig.AssertIn(A, Keyboard, Disk);
+        rig.AssertSound();
+    }
+
+    [Fact]
+    public async Task After_a_restart_amid_a_handoff_the_machine_that_had_the_device_is_asked_before_another_gets_it()
+    {
+        await using var rig = await StartedAsync();
+        await rig.DriveAsync(rig.Give(A, Pad));
+        rig.World.Faults.Next(WorldCall.Detach, new WorldFault.Hang(), Pad.Id, A);
+        _ = rig.Give(B, Pad);
+        await rig.HitAsync();
+        rig.World.Faults.Always(WorldCall.ObserveMachine, new WorldFault.FailBefore(), machine: A);
+        await rig.RestartAsync();
+        await rig.RefusedAsync(rig.Give(B, Pad));
+        rig.World.Faults.Stop();
+        await rig.UntilAsync(() => rig.World.IsHome(Pad.Id), "it is home", 40);
         rig.AssertSound();
     }
 

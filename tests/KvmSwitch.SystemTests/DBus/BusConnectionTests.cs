@@ -1,22 +1,23 @@
 using System.Collections.Immutable;
-using System.Net.Sockets;
+using System.Globalization;
 using KvmSwitch.Linux;
 using Xunit;
 
 namespace KvmSwitch.SystemTests.DBus;
 
-public sealed class SdBusConnectionTests
+public sealed class BusConnectionTests
 {
     private const string Bus = "org.freedesktop.DBus";
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly MethodCall GetId = new(Bus, "/", Bus, "GetId");
 
     [Fact]
     public async Task Values_go_to_the_bus_and_come_back()
     {
         using var bus = await StartAsync();
-        await using var connection = SdBusConnection.Connect(bus.Address);
+        await using var connection = new BusConnection(bus.Address, TimeProvider.System);
 
-        Assert.Equal(new BusValue.Whole('u', 1), Assert.Single(await CallAsync(connection, "RequestName", new BusValue.Text("org.example.Ours"), new BusValue.Whole('u', 4))));
+        Assert.Equal(new BusValue.Whole(1), Assert.Single(await CallAsync(connection, "RequestName", new BusValue.Text("org.example.Ours"), new BusValue.Whole(4))));
         var names = Assert.IsType<BusValue.Sequence>(Assert.Single(await CallAsync(connection, "ListNames")));
         Assert.Equal("as", names.Signature);
         Assert.Contains(new BusValue.Text("org.example.Ours"), names.Items);
@@ -27,7 +28,7 @@ public sealed class SdBusConnectionTests
     public async Task Containers_are_written_and_read()
     {
         using var bus = await StartAsync();
-        await using var connection = SdBusConnection.Connect(bus.Address);
+        await using var connection = new BusConnection(bus.Address, TimeProvider.System);
         var pairs = new BusValue.Sequence("{ss}", [new BusValue.Entry(new BusValue.Text("A"), new BusValue.Text("Ä"))]);
 
         Assert.Empty(await CallAsync(connection, "UpdateActivationEnvironment", pairs));
@@ -43,7 +44,7 @@ public sealed class SdBusConnectionTests
     public async Task An_error_has_its_name_and_the_connection_goes_on()
     {
         using var bus = await StartAsync();
-        await using var connection = SdBusConnection.Connect(bus.Address);
+        await using var connection = new BusConnection(bus.Address, TimeProvider.System);
 
         var error = await Assert.ThrowsAsync<MessageBusException>(() => CallAsync(connection, "GetNameOwner", new BusValue.Text("org.example.Nobody")));
 
@@ -57,7 +58,7 @@ public sealed class SdBusConnectionTests
     public async Task What_D_Bus_does_not_allow_is_the_callers_mistake(string path, string member)
     {
         using var bus = await StartAsync();
-        await using var connection = SdBusConnection.Connect(bus.Address);
+        await using var connection = new BusConnection(bus.Address, TimeProvider.System);
 
         await Assert.ThrowsAsync<ArgumentException>(() => connection.CallMethodAsync(new(Bus, path, Bus, member), CancellationToken.None));
         await Assert.ThrowsAsync<ArgumentException>(() => CallAsync(connection, "GetNameOwner", new BusValue.Text("a\0b")));
@@ -68,9 +69,9 @@ public sealed class SdBusConnectionTests
     public async Task Many_calls_at_once_each_get_their_own_answer()
     {
         using var bus = await StartAsync();
-        await using var connection = SdBusConnection.Connect(bus.Address);
+        await using var connection = new BusConnection(bus.Address, TimeProvider.System);
         var names = Enumerable.Range(0, 200).Select(i => $"org.example.N{i}").ToArray();
-        foreach (var name in names.Where((_, i) => i % 2 == 0)) await CallAsync(connection, "RequestName", new BusValue.Text(name), new BusValue.Whole('u', 4));
+        foreach (var name in names.Where((_, i) => i % 2 == 0)) await CallAsync(connection, "RequestName", new BusValue.Text(name), new BusValue.Whole(4));
 
         var answers = await Task.WhenAll(names.Select(name => CallAsync(connection, "NameHasOwner", new BusValue.Text(name))));
 
@@ -81,7 +82,7 @@ public sealed class SdBusConnectionTests
     public async Task A_bus_that_dies_ends_all_calls_with_its_reason()
     {
         using var bus = await StartAsync();
-        await using var connection = SdBusConnection.Connect(bus.Address);
+        await using var connection = new BusConnection(bus.Address, TimeProvider.System);
         Assert.NotEmpty(await CallAsync(connection, "GetId"));
 
         bus.Process.Kill();
@@ -95,24 +96,55 @@ public sealed class SdBusConnectionTests
     [Fact]
     public async Task A_bus_that_keeps_silent_is_left_at_the_callers_deadline()
     {
-        var path = Path.Combine(Path.GetTempPath(), $"b-{Guid.NewGuid():N}.sock");
-        using var silent = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        silent.Bind(new UnixDomainSocketEndPoint(path));
-        silent.Listen();
-        var connection = SdBusConnection.Connect($"unix:path={path}");
+        using var silent = new MuteBus();
+        var connection = new BusConnection(silent.Address, TimeProvider.System);
         using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connection.CallMethodAsync(new(Bus, "/", Bus, "GetId"), patience.Token).WaitAsync(Deadline));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connection.CallMethodAsync(GetId, patience.Token).WaitAsync(Deadline));
         await connection.DisposeAsync().AsTask().WaitAsync(Deadline);
-        await Assert.ThrowsAsync<MessageBusException>(() => connection.CallMethodAsync(new(Bus, "/", Bus, "GetId"), CancellationToken.None).WaitAsync(Deadline));
+        await Assert.ThrowsAsync<MessageBusException>(() => connection.CallMethodAsync(GetId, CancellationToken.None).WaitAsync(Deadline));
     }
 
     [Fact]
-    public void No_bus_is_told_by_its_address()
+    public async Task A_bus_that_does_not_greet_is_as_good_as_none()
     {
-        var error = Assert.Throws<MessageBusException>(() => SdBusConnection.Connect("unix:path=/nowhere/bus"));
+        using var silent = new MuteBus();
+        await using var connection = new BusConnection(silent.Address, TimeProvider.System);
 
-        Assert.Equal("the message bus at unix:path=/nowhere/bus can't be reached: No such file or directory", error.Message);
+        var error = await Assert.ThrowsAsync<MessageBusException>(() => connection.CallMethodAsync(GetId, CancellationToken.None).WaitAsync(Deadline));
+
+        Assert.Equal((null, $"the message bus at {silent.Address} can't be reached: it doesn't answer within 5 s"), (error.ErrorName, error.Message));
+    }
+
+    [Theory]
+    [InlineData("REJECTED EXTERNAL\r\n", "the message bus at {0} can't be reached: ")]
+    [InlineData("HTTP/1.1 400 Bad Request\r\n", "the message bus at {0} can't be reached: ")]
+    [InlineData("", "the message bus at {0} can't be reached: ")]
+    [InlineData("OK\r\nAGREE_UNIX_FD\r\nno message of D-Bus at all", "the connection to the message bus has ended: it doesn't speak D-Bus")]
+    public async Task A_bus_that_refuses_is_one_sentence(string answer, string sentence)
+    {
+        using var bus = new MuteBus();
+        await using var connection = new BusConnection(bus.Address, TimeProvider.System);
+        var call = connection.CallMethodAsync(GetId, CancellationToken.None);
+
+        await bus.AnswerAndHangUpAsync(answer).WaitAsync(Deadline);
+
+        var error = await Assert.ThrowsAsync<MessageBusException>(() => call.WaitAsync(Deadline));
+        Assert.Null(error.ErrorName);
+        Assert.StartsWith(string.Format(CultureInfo.InvariantCulture, sentence, bus.Address), error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public async Task No_bus_is_told_by_its_address()
+    {
+        await using var connection = new BusConnection("unix:path=/nowhere/bus", TimeProvider.System);
+
+        for (var call = 0; call < 2; call++)
+        {
+            var error = await Assert.ThrowsAsync<MessageBusException>(() => CallAsync(connection, "GetId"));
+            Assert.Equal((null, "the message bus at unix:path=/nowhere/bus can't be reached: it isn't there"), (error.ErrorName, error.Message));
+        }
     }
 
     private static Task<PrivateBus> StartAsync()
@@ -121,6 +153,6 @@ public sealed class SdBusConnectionTests
         return PrivateBus.StartAsync();
     }
 
-    private static Task<ImmutableArray<BusValue>> CallAsync(SdBusConnection connection, string member, params ImmutableArray<BusValue> arguments) =>
+    private static Task<ImmutableArray<BusValue>> CallAsync(BusConnection connection, string member, params ImmutableArray<BusValue> arguments) =>
         connection.CallMethodAsync(new(Bus, "/org/freedesktop/DBus", Bus, member, arguments), CancellationToken.None).WaitAsync(Deadline);
 }
