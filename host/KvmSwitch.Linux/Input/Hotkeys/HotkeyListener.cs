@@ -10,7 +10,7 @@ namespace KvmSwitch.Linux.Input;
 public sealed record ChordPress(Chord Chord, InputNode Keyboard);
 
 /// <summary>One thing that was heard, for showing live.</summary>
-/// <param name="KeysDown">Keys of this keyboard that are down now: the kernel's names, or numbers where there is no name.</param>
+/// <param name="KeysDown">Keys of this keyboard that are down now: names as a chord is written with, or numbers where there is no name.</param>
 /// <param name="Chord">What it brought to its end; null: nothing.</param>
 public sealed record HeardKeys(InputNode Keyboard, ImmutableArray<string> KeysDown, Chord? Chord);
 
