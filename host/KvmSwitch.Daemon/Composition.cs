@@ -67,7 +67,7 @@ internal sealed class Composition : IAsyncDisposable
             new StateFile(paths.StateFile, logs.CreateLogger<StateFile>()));
         var switchboard = new Switchboard(configuration, switcher);
         var state = new DaemonState(configuration, switcher, machines, links);
-        signals.Connect(switcher, switchboard, links, state);
+        signals.Connect(switcher, switchboard, links, state, sides);
         return new(stateLock, configuration, authority, register)
         {
             Sides = sides, Hardware = new(configuration, sides, switcher, switchboard, logs.CreateLogger<HardwareWatch>()), Links = links, Signals = signals, Machines = machines, History = history, Switcher = switcher, Switchboard = switchboard, State = state,

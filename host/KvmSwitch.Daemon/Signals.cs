@@ -2,6 +2,7 @@ using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
 using KvmSwitch.Daemon.Machines;
+using KvmSwitch.Daemon.Routes;
 using KvmSwitch.Proto.V1;
 
 namespace KvmSwitch.Daemon;
@@ -16,8 +17,8 @@ internal sealed class Signals : IMachineListener, IGuestListener
 
     private Actors Who => _actors ?? throw new InvalidOperationException("Nothing may be signalled before Connect.");
 
-    public void Connect(Switcher switcher, Switchboard switchboard, GuestLinks links, DaemonState state) =>
-        _actors = new(switcher, switchboard, links, state);
+    public void Connect(Switcher switcher, Switchboard switchboard, GuestLinks links, DaemonState state, HostSides sides) =>
+        _actors = new(switcher, switchboard, links, state, sides);
 
     // While machines are adopted there is no Switcher yet, and nothing to tell it: it starts with the list of those that run.
     public void MachineUp(MachineId machine) => _actors?.Switcher.MachineUp(machine);
@@ -32,6 +33,9 @@ internal sealed class Signals : IMachineListener, IGuestListener
     public void DevicesChanged(MachineId machine) => _actors?.Switcher.LookAgain();
 
     public void StatusChanged(MachineId machine) => _actors?.State.Changed();
+
+    public bool IsGivenUp(MachineId machine) =>
+        _actors is { } actors && actors.Switcher.Current.Find(machine) is not { AgentLive: true } && !actors.Sides.HasKeyboard;
 
     public void AgentConnected(MachineId machine, long session)
     {
@@ -68,5 +72,5 @@ internal sealed class Signals : IMachineListener, IGuestListener
         }
     }
 
-    private sealed record Actors(Switcher Switcher, Switchboard Switchboard, GuestLinks Links, DaemonState State);
+    private sealed record Actors(Switcher Switcher, Switchboard Switchboard, GuestLinks Links, DaemonState State, HostSides Sides);
 }

@@ -51,6 +51,16 @@ public static class QmpDeviceRemoval
         return await WaitAsync(client, listener, id, remaining, cancellationToken);
     }
 
+    /// <summary>Waits for a removal that was asked for earlier, and that the guest has not answered yet.</summary>
+    /// <inheritdoc cref="DeviceDelAndWaitAsync"/>
+    public static async Task<QmpRemoval> WaitForRemovalAsync(
+        this QmpClient client, string id, TimeSpan? deadline = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        using var listener = client.Listen(happened => happened.Text("device") == id);
+        return await WaitAsync(client, listener, id, new(client.Options.TimeProvider, deadline ?? client.Options.CommandDeadline), cancellationToken);
+    }
+
     private static async Task<QmpRemoval> WaitAsync(
         QmpClient client, QmpEventListener listener, string id, Remaining remaining, CancellationToken cancellationToken)
     {

@@ -21,6 +21,9 @@ internal interface IMachineListener
     void DevicesChanged(MachineId machine);
 
     void StatusChanged(MachineId machine);
+
+    /// <summary>The guest gives no sign of life, and the host has no keyboard left: what the guest holds matters more than it.</summary>
+    bool IsGivenUp(MachineId machine) => false;
 }
 
 /// <summary>
@@ -33,6 +36,7 @@ internal sealed partial class MachineRuntime(
 {
     private static readonly TimeSpan Reconnect = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ExitFollowsClose = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RemovalDeadline = TimeSpan.FromSeconds(4.5);
 
     private readonly CancellationTokenSource _closing = new();
     private readonly SemaphoreSlim _connecting = new(1);
@@ -212,11 +216,11 @@ internal sealed partial class MachineRuntime(
                 links.Forget(Id, part.Identity, seat.Place);
                 if (part.Driver == OpticalHostSide.Driver)
                 {
-                    await QemuOpticalDrive.AddAsync(client, device.Id, part, seat.Properties(), RemovalDeadline(device), cancellationToken);
+                    await QemuOpticalDrive.AddAsync(client, device.Id, part, seat.Properties(), RemovalDeadline, cancellationToken);
                     continue;
                 }
 
-                await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline(device), cancellationToken);
+                await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline, cancellationToken);
                 await QemuDevices.AddAsync(client, device.Id, part, seat.Properties(), cancellationToken);
             }
         }
@@ -241,14 +245,23 @@ internal sealed partial class MachineRuntime(
     public Task DetachAsync(Device device, CancellationToken cancellationToken) => WhileItRunsAsync(
         async client =>
         {
-            if (device.Route is DeviceRoute.Optical) await QemuOpticalDrive.RemoveAsync(client, device.Id, RemovalDeadline(device), cancellationToken);
-            else await QemuDevices.RemoveAsync(client, device.Id, RemovalDeadline(device), cancellationToken);
+            switch (device.Route)
+            {
+                case DeviceRoute.Controller:
+                    await GuestUnplug.RemoveAsync(
+                        client, device.Id, Status.Power == Power.Crashed, () => listener.IsGivenUp(Id), means => LogPersuading(Id, device.Id, means), cancellationToken);
+                    break;
+                case DeviceRoute.Optical:
+                    await QemuOpticalDrive.RemoveAsync(client, device.Id, RemovalDeadline, cancellationToken);
+                    break;
+                default:
+                    await QemuDevices.RemoveAsync(client, device.Id, RemovalDeadline, cancellationToken);
+                    break;
+            }
+
             return device;
         },
         $"detaching {device.Id} from {Id}");
-
-    /// <summary>A guest that unplugs natively (pciehp) takes 6 s.</summary>
-    private static TimeSpan RemovalDeadline(Device device) => TimeSpan.FromSeconds(device.Route is DeviceRoute.Controller ? 9 : 4.5);
 
     public async ValueTask DisposeAsync()
     {
@@ -405,6 +418,9 @@ internal sealed partial class MachineRuntime(
 
     [LoggerMessage(1105, LogLevel.Warning, "{Machine}: what an earlier daemon left in QEMU stays: {Reason}")]
     private partial void LogNotSwept(MachineId machine, string reason);
+
+    [LoggerMessage(1106, LogLevel.Warning, "{Machine}: the guest does not let go of {Device}; what is done to it: {Means}")]
+    private partial void LogPersuading(MachineId machine, DeviceId device, Persuasion means);
 
     [LoggerMessage(1104, LogLevel.Debug, "{Machine}: no QMP session: {Reason}")]
     private partial void LogNoSession(MachineId machine, string reason);

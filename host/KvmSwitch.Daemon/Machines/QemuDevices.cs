@@ -51,6 +51,14 @@ internal static class QemuDevices
             .Select(part => client.DeviceDelAndWaitAsync(part.Object.Name, deadline, cancellationToken)));
     }
 
+    /// <summary>Waits for a removal of all parts that was asked for earlier.</summary>
+    public static async Task WaitUntilGoneAsync(QmpClient client, DeviceId device, TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        var ours = await OursAsync(client, cancellationToken);
+        await Task.WhenAll(ours.Where(part => part.Device == device)
+            .Select(part => client.WaitForRemovalAsync(part.Object.Name, deadline, cancellationToken)));
+    }
+
     /// <summary>Removes one part, if it is there.</summary>
     public static async Task RemovePartAsync(QmpClient client, DeviceId device, int slot, TimeSpan deadline, CancellationToken cancellationToken)
     {

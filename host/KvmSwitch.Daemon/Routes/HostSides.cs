@@ -70,6 +70,9 @@ internal sealed partial class HostSides : IAsyncDisposable
         _ => _emulated,
     };
 
+    /// <summary>The host has a physical keyboard now.</summary>
+    public bool HasKeyboard => !_keyboards.All().IsEmpty;
+
     /// <summary>Whether a keyboard that works stays on the host when these devices leave it. One that has none loses none.</summary>
     public Task<bool> KeepsKeyboardAsync(ImmutableArray<Device> leaving, CancellationToken cancellationToken) => Task.Run(
         () =>

@@ -56,7 +56,9 @@ internal sealed class UDisks(IMessageBus bus)
         "org.freedesktop.DBus.Error.UnknownObject" or "org.freedesktop.DBus.Error.UnknownInterface" => UDisksAnswer.NotServed,
         // Mounted by the kernel's word, but not by that of UDisks2: a mount that it doesn't know.
         "org.freedesktop.DBus.Error.UnknownMethod" or $"{Service}.Error.NotSupported" or $"{Service}.Error.NotMounted" => UDisksAnswer.NotServed,
+        // It could not be started: not installed properly, or masked.
         _ when errorName.StartsWith("org.freedesktop.DBus.Error.Spawn.", StringComparison.Ordinal) => UDisksAnswer.NotServed,
+        _ when errorName.StartsWith("org.freedesktop.systemd1.", StringComparison.Ordinal) => UDisksAnswer.NotServed,
         $"{Service}.Error.DeviceBusy" => UDisksAnswer.Busy,
         _ => null,
     };

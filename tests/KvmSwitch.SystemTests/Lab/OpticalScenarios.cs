@@ -46,7 +46,9 @@ public sealed class OpticalScenarios(LabHost lab)
 
         await lab.Hardware.DiscAsync(2, Stop);
         await lab.WaitForPlacementAsync("disc", "win");
-        await lab.TypeInGuestAsync("eject /dev/sr0");
+
+        // The kernel ejects a disc after its last reader (Documentation/cdrom/cdrom-standard.rst, autoeject).
+        await lab.TypeInGuestAsync("echo 1 > /proc/sys/dev/cdrom/autoeject; dd if=/dev/sr0 of=/dev/null bs=2048 count=1");
         await lab.WaitForPlacementAsync("disc", "host");
 
         await lab.Hardware.DiscAsync(3, Stop);

@@ -20,6 +20,9 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
 
     internal string RunState { get; private set; } = options.Running ? "running" : "prelaunch";
 
+    /// <summary>The guest answers nothing, until it is reset.</summary>
+    internal bool IsHung { get; set; }
+
     internal IReadOnlyDictionary<string, FakeDevice> Devices => new Dictionary<string, FakeDevice>(_devices, StringComparer.Ordinal);
 
     internal FakeOutcome Execute(FakeCommand command, Func<SafeFileHandle?> descriptor) => command.Name switch
@@ -67,6 +70,7 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
     /// <summary>The machine starts over; what waited for the guest's consent to leave goes now.</summary>
     internal FakeOutcome Reset(bool guest)
     {
+        IsHung = false;
         var reset = new FakeEvent("RESET", new JsonObject { ["guest"] = guest, ["reason"] = guest ? "guest-reset" : "host-qmp-system-reset" });
         return FakeOutcome.Done() with { Before = [reset, .. FinishLeaving()] };
     }
@@ -157,7 +161,7 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
             return FakeOutcome.Refused($"Device {id} is already in the process of unplug");
         }
 
-        if (FakeDeviceRules.NeedsGuest(device) && RunState != "running")
+        if (FakeDeviceRules.NeedsGuest(device) && (IsHung || RunState != "running"))
         {
             _leaving.Add(id);
             return FakeOutcome.Done();

@@ -74,6 +74,9 @@ public sealed class FakeQemu : IAsyncDisposable
     /// <summary>The guest resets itself; with <c>-no-reboot</c> it would be <see cref="GuestShutdownAsync"/>.</summary>
     public Task GuestResetAsync() => TellAsync([.. Locked(() => _machine.Reset(guest: true)).Before]);
 
+    /// <summary>The guest answers nothing from now on, until it is reset.</summary>
+    public void HangGuest() => Locked(() => _machine.IsHung = true);
+
     /// <summary>The guest panics; its CPUs stop.</summary>
     public Task GuestPanicAsync() => TellAsync([Locked(_machine.Panic)]);
 

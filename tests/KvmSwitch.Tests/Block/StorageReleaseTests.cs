@@ -75,6 +75,7 @@ public sealed class StorageReleaseTests : IDisposable
     [Theory]
     [InlineData("org.freedesktop.DBus.Error.ServiceUnknown")]
     [InlineData("org.freedesktop.DBus.Error.Spawn.ServiceNotFound")]
+    [InlineData("org.freedesktop.systemd1.UnitMasked")]
     [InlineData("org.freedesktop.DBus.Error.UnknownMethod")]
     [InlineData("org.freedesktop.UDisks2.Error.NotMounted")]
     [InlineData(null)]

@@ -110,6 +110,11 @@ internal sealed class RecordedMachine : IMachineListener
 
     public void StatusChanged(MachineId machine) => _told.Writer.TryWrite("status");
 
+    /// <summary>What is said of a guest that gives no sign of life.</summary>
+    public bool GivesUp { get; set; }
+
+    public bool IsGivenUp(MachineId machine) => GivesUp;
+
     public async Task WaitForAsync(string expected)
     {
         while (await _told.Reader.ReadAsync().AsTask().WaitAsync(MachineRig.Patience) != expected)
