@@ -5,13 +5,14 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace KvmSwitch.Agent.Windows.Keys;
 
-/// <summary>Where Windows keeps the private key of a certificate (CRYPT_KEY_PROV_INFO, learn.microsoft.com/windows/win32/api/wincrypt), in the machine's part.</summary>
+/// <summary>Where Windows keeps the private key of a certificate (CRYPT_KEY_PROV_INFO, learn.microsoft.com/windows/win32/api/wincrypt).</summary>
 /// <param name="Provider">Name of the provider.</param>
 /// <param name="Container">Name of the key.</param>
 /// <param name="Kind">Of the provider; 0 for a key storage provider.</param>
 /// <param name="Number">AT_KEYEXCHANGE; 0 for a key storage provider.</param>
+/// <param name="OfMachine">Among the machine's keys, and not the user's.</param>
 [SupportedOSPlatform("windows")]
-internal sealed unsafe partial record KeyPlace(string Provider, string Container, uint Kind, uint Number)
+internal sealed unsafe partial record KeyPlace(string Provider, string Container, uint Kind, uint Number, bool OfMachine)
 {
     private const uint MachineKeys = 0x20;
     private const uint KeyProviderInformation = 2;
@@ -23,7 +24,7 @@ internal sealed unsafe partial record KeyPlace(string Provider, string Container
         // CopyWithPrivateKey does the same after comparing the keys with calls that Wine lacks; ours are compared already.
         fixed (char* provider = Provider, container = Container)
         {
-            var information = new Information { Container = container, Provider = provider, Kind = Kind, Flags = MachineKeys, Number = Number };
+            var information = new Information { Container = container, Provider = provider, Kind = Kind, Flags = OfMachine ? MachineKeys : 0, Number = Number };
             if (!CertSetCertificateContextProperty(certificate.Handle, KeyProviderInformation, 0, &information))
                 throw new CryptographicException(Marshal.GetLastPInvokeError());
         }

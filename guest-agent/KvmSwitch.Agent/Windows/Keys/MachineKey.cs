@@ -64,17 +64,18 @@ internal sealed record MachineKey(RSA Rsa, KeyPlace Place) : IDisposable
         using var created = CngKey.Create(CngAlgorithm.Rsa, name, parameters);
         // A provider may create a key and not keep it: only one that is found again will do.
         using var kept = CngKey.Open(name, provider, CngKeyOpenOptions.MachineKey);
-        return new(new RSACng(kept), new(provider.Provider, name, Kind: 0, Number: 0));
+        return new(new RSACng(kept), new(provider.Provider, name, Kind: 0, Number: 0, OfMachine: true));
     }
 
     private static MachineKey CreateInOldProvider(string name)
     {
+        // Not the machine's part of it: Wine's SChannel finds only the user's own keys, and its services run as the user.
         var key = new RSACryptoServiceProvider(Bits, new CspParameters(RsaAes, "", name)
         {
-            Flags = CspProviderFlags.UseMachineKeyStore | CspProviderFlags.UseNonExportableKey,
+            Flags = CspProviderFlags.UseNonExportableKey,
             KeyNumber = (int)KeyNumber.Exchange,
         });
         var where = key.CspKeyContainerInfo;
-        return new(key, new(where.ProviderName ?? "", name, RsaAes, (uint)KeyNumber.Exchange));
+        return new(key, new(where.ProviderName ?? "", name, RsaAes, (uint)KeyNumber.Exchange, OfMachine: false));
     }
 }
