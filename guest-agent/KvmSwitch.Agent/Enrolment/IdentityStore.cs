@@ -76,7 +76,7 @@ internal sealed class IdentityStore(string directory)
     private void CreateDirectory()
     {
         if (OperatingSystem.IsWindows())
-            System.IO.Directory.CreateDirectory(Directory);
+            Windows.StateDirectory.Create(Directory);
         else
             System.IO.Directory.CreateDirectory(Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
