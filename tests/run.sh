@@ -66,7 +66,7 @@ count() {
 quick() { if build_tests quick KvmSwitch.Tests; then run_tests quick KvmSwitch.Tests 300; fi; }
 
 system() {
-  if ! "$root/installer/build.sh" || ! KVMSWITCH_GUEST=$("$root/installer/demo/build-guest.sh"); then
+  if ! "$root/installer/build.sh" kvmswitchd kvmswitch kvmswitch-agent demo || ! KVMSWITCH_GUEST=$("$root/installer/demo/build-guest.sh"); then
     say "system: the programs or the demo guest could not be built, so no system test ran."
     broken=1
     return

@@ -1,4 +1,5 @@
 using KvmSwitch.Agent.Devices;
+using KvmSwitch.Agent.Enrolment;
 using KvmSwitch.Agent.Hotkeys;
 
 namespace KvmSwitch.Agent;
@@ -35,9 +36,9 @@ internal interface IGuestKey : IDisposable
     /// <summary>PKCS#10 request for this key, DER.</summary>
     byte[] CertificateRequest { get; }
 
-    /// <summary>The key and its certificate (DER) as PKCS#12 without password.</summary>
+    /// <summary>Keeps the key together with its certificate (DER). A key that was not kept is gone when this is disposed of.</summary>
     /// <exception cref="System.Security.Cryptography.CryptographicException">The certificate is damaged or for another key.</exception>
-    byte[] ExportPfx(ReadOnlySpan<byte> certificate);
+    GuestCredential Keep(ReadOnlySpan<byte> certificate);
 }
 
 /// <summary>Turns this guest off.</summary>
@@ -46,6 +47,20 @@ internal interface IPower
     /// <summary>Starts a clean shutdown and returns what was done, for the log.</summary>
     /// <exception cref="IOException">No way to shut down was found; the message says what is missing.</exception>
     string ShutDown();
+}
+
+/// <summary>The system that the agent runs on: what a link needs of it, and the task that keeps it current.</summary>
+internal interface IGuestSystem
+{
+    IDeviceWatcher Devices { get; }
+
+    IHotkeys Hotkeys { get; }
+
+    IPower Power { get; }
+
+    /// <summary>Keeps <see cref="Devices"/> and <see cref="Hotkeys"/> going until cancelled. The first snapshot is there before this returns to its caller.</summary>
+    /// <exception cref="IOException">The system does not let us watch.</exception>
+    Task WatchAsync(CancellationToken cancellationToken);
 }
 
 /// <summary>Where the agent says what it does: one line for each change of state.</summary>

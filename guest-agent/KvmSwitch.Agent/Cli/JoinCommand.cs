@@ -1,6 +1,5 @@
 using System.CommandLine;
 using KvmSwitch.Agent.Enrolment;
-using KvmSwitch.Agent.Linux;
 
 namespace KvmSwitch.Agent.Cli;
 
@@ -14,7 +13,7 @@ internal static class JoinCommand
         var command = new Command("join", "Pair this guest with the host. Replaces an older pairing once the new one works.") { code, state };
         command.SetAction((parsed, cancellationToken) => Root.GuardedAsync(async () =>
         {
-            var enroller = new Enroller(new RsaKeyMaker(), new IdentityStore(parsed.GetRequiredValue(state)));
+            var enroller = new Enroller(Platform.Keys, new IdentityStore(parsed.GetRequiredValue(state)));
             var identity = await enroller.JoinAsync(JoinCode.Parse(parsed.GetRequiredValue(code)), Environment.MachineName, cancellationToken);
             await Console.Out.WriteLineAsync($"Paired: this guest is machine {identity.Machine}.");
         }));

@@ -17,7 +17,7 @@ internal static class Root
     {
         Description = "Directory that holds the pairing with the host.",
         HelpName = "DIR",
-        DefaultValueFactory = _ => "/var/lib/kvmswitch-agent",
+        DefaultValueFactory = _ => Platform.StateDirectory,
     };
 
     public static string Version { get; } = typeof(Root).Assembly.GetName().Version?.ToString(3) ?? "0";
@@ -32,7 +32,7 @@ internal static class Root
         }
         catch (Exception failure) when (failure is AgentException or IOException or UnauthorizedAccessException)
         {
-            await Console.Error.WriteLineAsync($"kvmswitch-agent: {failure.Message}");
+            await Console.Error.WriteLineAsync($"{AgentProgram.Name}: {failure.Message}");
             return 1;
         }
     }

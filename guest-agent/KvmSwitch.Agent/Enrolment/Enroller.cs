@@ -70,7 +70,7 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
             throw new JoinFailedException("The host answered with a CA certificate that the pairing code does not name: nothing was stored.");
         try
         {
-            return new(reply.Machine, code.Addresses, ca, key.ExportPfx(reply.Certificate.Span));
+            return new(reply.Machine, code.Addresses, ca, key.Keep(reply.Certificate.Span));
         }
         catch (CryptographicException useless)
         {

@@ -18,7 +18,7 @@ internal sealed class IdentityStore(string directory)
         try
         {
             return HostIdentity.TryRead(File.ReadAllBytes(FilePath))
-                ?? throw new BadIdentityException($"{FilePath} is damaged: pair this guest again with 'kvmswitch-agent join CODE'.");
+                ?? throw new BadIdentityException($"{FilePath} is damaged: pair this guest again with '{AgentProgram.Name} join CODE'.");
         }
         catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
         {

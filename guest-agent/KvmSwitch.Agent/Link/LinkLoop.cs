@@ -42,7 +42,7 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
         {
             if (store.Load() is { } identity)
                 return identity;
-            lines.Say($"Not paired: run 'kvmswitch guest pair' on the host, then 'kvmswitch-agent join CODE' here. Waiting for that in {store.Directory}.");
+            lines.Say($"Not paired: run 'kvmswitch guest pair' on the host, then '{AgentProgram.Name} join CODE' here. Waiting for that in {store.Directory}.");
         }
         catch (BadIdentityException bad)
         {
@@ -73,11 +73,11 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
     {
         try
         {
-            return X509CertificateLoader.LoadPkcs12(identity.Pfx, password: null);
+            return identity.Credential.Open();
         }
         catch (CryptographicException damaged)
         {
-            lines.Say($"The stored certificate can't be used ({damaged.Message}): pair this guest again with 'kvmswitch-agent join CODE'.");
+            lines.Say($"The stored certificate can't be used ({damaged.Message}): pair this guest again with '{AgentProgram.Name} join CODE'.");
             return null;
         }
     }
@@ -141,7 +141,7 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
         catch (RpcException refused) when (refused.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied)
         {
             throw new LinkRefusedException(
-                $"The host at {address} refuses this guest ({refused.Status.Detail.TrimEnd('.')}): pair it again with 'kvmswitch guest pair' there and 'kvmswitch-agent join CODE' here.",
+                $"The host at {address} refuses this guest ({refused.Status.Detail.TrimEnd('.')}): pair it again with 'kvmswitch guest pair' there and '{AgentProgram.Name} join CODE' here.",
                 refused);
         }
         catch (RpcException broken)

@@ -1,0 +1,15 @@
+namespace KvmSwitch.Agent.Cli;
+
+/// <summary>What differs between the systems that the agent runs on.</summary>
+internal static class Platform
+{
+    /// <summary>Where the pairing is kept.</summary>
+    public static string StateDirectory => OperatingSystem.IsWindows()
+        ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData), "KvmSwitch")
+        : "/var/lib/kvmswitch-agent";
+
+    public static IKeyMaker Keys => OperatingSystem.IsWindows() ? new Windows.Keys.MachineKeyMaker() : new Linux.RsaKeyMaker();
+
+    /// <summary>The system's devices, hotkeys and power.</summary>
+    public static IGuestSystem OpenSystem() => OperatingSystem.IsWindows() ? new Windows.WindowsSystem() : new Linux.LinuxSystem();
+}

@@ -1,0 +1,42 @@
+using System.Runtime.Versioning;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using KvmSwitch.Agent.Enrolment;
+
+namespace KvmSwitch.Agent.Windows.Keys;
+
+/// <summary>Keys in the machine's key store, their certificates in <c>LocalMachine\My</c>.</summary>
+[SupportedOSPlatform("windows")]
+internal sealed class MachineKeyMaker : IKeyMaker
+{
+    public IGuestKey Create(string commonName) => new GuestKey(commonName);
+
+    private sealed class GuestKey : IGuestKey
+    {
+        private readonly RSA key = MachineKey.Create($"KvmSwitch-{Guid.NewGuid():N}");
+        private bool kept;
+
+        public GuestKey(string commonName) => CertificateRequest = KeyRequest.Create(key, commonName);
+
+        public byte[] CertificateRequest { get; }
+
+        public GuestCredential Keep(ReadOnlySpan<byte> certificate)
+        {
+            using var issued = KeyRequest.Match(key, certificate);
+            using var whole = issued.CopyWithPrivateKey(key);
+            using var store = StoredCredential.OpenStore(OpenFlags.ReadWrite);
+            store.Add(whole);
+            kept = true;
+            return new StoredCredential(whole.Thumbprint);
+        }
+
+        public void Dispose()
+        {
+            // Pairing failed: a key without a certificate is of no use to anybody.
+            if (kept)
+                key.Dispose();
+            else
+                MachineKey.Delete(key);
+        }
+    }
+}
