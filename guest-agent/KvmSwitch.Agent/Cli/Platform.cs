@@ -1,3 +1,5 @@
+using KvmSwitch.Agent.Enrolment;
+
 namespace KvmSwitch.Agent.Cli;
 
 /// <summary>What differs between the systems that the agent runs on.</summary>
@@ -9,6 +11,9 @@ internal static class Platform
         : "/var/lib/kvmswitch-agent";
 
     public static IKeyMaker Keys => OperatingSystem.IsWindows() ? new Windows.Keys.MachineKeyMaker() : new Linux.RsaKeyMaker();
+
+    /// <summary>Where pairing codes may lie ready.</summary>
+    public static IJoinOffers Offers() => OperatingSystem.IsWindows() ? new Windows.WindowsOffers() : new Linux.MountedDrives();
 
     /// <summary>The system's devices, hotkeys and power.</summary>
     public static IGuestSystem OpenSystem() => OperatingSystem.IsWindows() ? new Windows.WindowsSystem() : new Linux.LinuxSystem();

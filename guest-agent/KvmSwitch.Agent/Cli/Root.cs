@@ -8,6 +8,7 @@ internal static class Root
     public static RootCommand Create() => new("The guest's side of KvmSwitch: links this guest to the host that runs it.")
     {
         JoinCommand.Create(),
+        ForgetCommand.Create(),
         RunCommand.Create(),
         WatchCommand.Create(),
         StatusCommand.Create(),

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvmSwitch.Agent.Cli;
 using KvmSwitch.Agent.Enrolment;
 
 namespace KvmSwitch.Agent.Link;
@@ -16,9 +17,10 @@ internal static class AgentRun
 
         var watching = system.WatchAsync(over.Token);
         var linking = loop.RunAsync(over.Token);
-        var first = await Task.WhenAny(watching, linking);
+        var pairing = new AutoPairing(new(Platform.Keys, store), store, Platform.Offers(), system.Devices, journal, TimeProvider.System).RunAsync(over.Token);
+        var first = await Task.WhenAny(watching, linking, pairing);
         await over.CancelAsync();
         await first;
-        await Task.WhenAll(watching, linking);
+        await Task.WhenAll(watching, linking, pairing);
     }
 }

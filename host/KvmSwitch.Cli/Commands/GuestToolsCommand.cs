@@ -14,14 +14,14 @@ internal sealed record GuestToolsCommand(string Machine, TimeSpan? Lifetime, boo
     public static Verb Definition()
     {
         var machine = Inputs.Machine();
-        var lifetime = Inputs.Duration("--for", "how long the disc stays at most, and its code is good for; 10m when left out, which is also the most");
+        var lifetime = Inputs.Duration("--for", "how long it stays and its code is good; at most 10m");
         lifetime.Aliases.Add("--lifetime");
         var remove = new System.CommandLine.Option<bool>("--remove") { Description = "takes the disc away at once" };
-        var verb = new Verb("tools", "Shows a guest a disc that installs the agent and pairs it, with nothing to type.")
+        var verb = new Verb("tools", "Shows a guest a disc that installs and pairs the agent.")
         {
             Bind = parsed => new GuestToolsCommand(parsed.GetValue(machine)!, parsed.GetValue(lifetime), parsed.GetValue(remove)),
             Examples = ["kvmswitch guest tools", "kvmswitch guest tools win --for 5m", "kvmswitch guest tools win --remove"],
-            Remarks = "The disc goes away by itself when the guest has paired with it, and when its time is over.",
+            Remarks = "The disc goes away by itself when the guest has paired with it, and when its\ntime is over.",
             Arguments = { machine },
             Options = { lifetime, remove },
         };

@@ -58,6 +58,7 @@ internal sealed partial class ToolsDesk(
 
     public async ValueTask DisposeAsync()
     {
+        if (_closing.IsCancellationRequested) return;
         await _closing.CancelAsync();
         foreach (var place in _places.Values)
         {
@@ -66,8 +67,6 @@ internal sealed partial class ToolsDesk(
             codes.Void(shown.Code);
             await TryTakeAwayAsync(machines[shown.Code.Machine], CancellationToken.None);
         }
-
-        _closing.Dispose();
     }
 
     private async Task<ShownDisc> ShowInTurnAsync(Place place, MachineRuntime runtime, Wish wish, CancellationToken cancellationToken)
