@@ -66,11 +66,11 @@ sql "DELETE FROM \`Upgrade\` WHERE \`ActionProperty\` = 'OLDERFOUND'"
 sql "INSERT INTO \`Upgrade\` (\`UpgradeCode\`, \`VersionMin\`, \`VersionMax\`, \`Attributes\`, \`ActionProperty\`) VALUES ('$upgrade', '0.0.0', '$version', 768, 'OLDERFOUND')"
 sql "UPDATE \`InstallExecuteSequence\` SET \`Sequence\` = 1450 WHERE \`Action\` = 'RemoveExistingProducts'"
 # Windows Installer's MsiServiceConfig and MsiServiceConfigFailureActions tables. 3 is SERVICE_CONFIG_DELAYED_AUTO_START_INFO; action 1 restarts,
-# after 1, 5 and then always 30 s, and an hour without a failure forgets the earlier ones. Event 5: when installed or reinstalled.
+# after 1, 5 and then always 30 s, and a day without a failure forgets the earlier ones; the service sets the same itself. Event 5: when installed or reinstalled.
 sql "CREATE TABLE \`MsiServiceConfig\` (\`MsiServiceConfig\` CHAR(72) NOT NULL, \`Name\` CHAR(255) NOT NULL LOCALIZABLE, \`Event\` INT NOT NULL, \`ConfigType\` LONG NOT NULL, \`Argument\` LONGCHAR, \`Component_\` CHAR(72) NOT NULL PRIMARY KEY \`MsiServiceConfig\`)"
 sql "INSERT INTO \`MsiServiceConfig\` (\`MsiServiceConfig\`, \`Name\`, \`Event\`, \`ConfigType\`, \`Argument\`, \`Component_\`) VALUES ('AgentDelayed', 'KvmSwitchAgent', 5, 3, '1', 'Agent')"
 sql "CREATE TABLE \`MsiServiceConfigFailureActions\` (\`MsiServiceConfigFailureActions\` CHAR(72) NOT NULL, \`Name\` CHAR(255) NOT NULL LOCALIZABLE, \`Event\` INT NOT NULL, \`ResetPeriod\` LONG, \`RebootMessage\` CHAR(255) LOCALIZABLE, \`Command\` CHAR(255) LOCALIZABLE, \`Actions\` LONGCHAR, \`DelayActions\` LONGCHAR, \`Component_\` CHAR(72) NOT NULL PRIMARY KEY \`MsiServiceConfigFailureActions\`)"
-sql "INSERT INTO \`MsiServiceConfigFailureActions\` (\`MsiServiceConfigFailureActions\`, \`Name\`, \`Event\`, \`ResetPeriod\`, \`Actions\`, \`DelayActions\`, \`Component_\`) VALUES ('AgentRestart', 'KvmSwitchAgent', 5, 3600, '1[~]1[~]1', '1000[~]5000[~]30000', 'Agent')"
+sql "INSERT INTO \`MsiServiceConfigFailureActions\` (\`MsiServiceConfigFailureActions\`, \`Name\`, \`Event\`, \`ResetPeriod\`, \`Actions\`, \`DelayActions\`, \`Component_\`) VALUES ('AgentRestart', 'KvmSwitchAgent', 5, 86400, '1[~]1[~]1', '1000[~]5000[~]30000', 'Agent')"
 sql "INSERT INTO \`InstallExecuteSequence\` (\`Action\`, \`Condition\`, \`Sequence\`) VALUES ('MsiConfigureServices', 'VersionMsi >= \"5.00\"', 5850)"
 msibuild "$work/agent.msi" -s 'KvmSwitch Agent' KvmSwitch 'x64;1033' "{$package}" || die "msibuild could not write the summary."
 

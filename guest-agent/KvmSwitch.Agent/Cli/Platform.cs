@@ -1,4 +1,5 @@
 using KvmSwitch.Agent.Enrolment;
+using KvmSwitch.Agent.Link;
 
 namespace KvmSwitch.Agent.Cli;
 
@@ -15,6 +16,8 @@ internal static class Platform
     /// <summary>Where pairing codes may lie ready.</summary>
     public static IJoinOffers Offers() => OperatingSystem.IsWindows() ? new Windows.WindowsOffers() : new Linux.MountedDrives();
 
-    /// <summary>The system's devices, hotkeys and power.</summary>
-    public static IGuestSystem OpenSystem() => OperatingSystem.IsWindows() ? new Windows.WindowsSystem() : new Linux.LinuxSystem();
+    /// <summary>The agent in the foreground, until it is told to stop.</summary>
+    public static Task RunAsync(IdentityStore store, IJournal journal, CancellationToken stop) => OperatingSystem.IsWindows()
+        ? new Windows.Service.WindowsAgent(store, journal, Root.Version).RunAsync(stop)
+        : new AgentRun(store, new Linux.LinuxSystem(), journal, Root.Version).RunAsync(stop);
 }

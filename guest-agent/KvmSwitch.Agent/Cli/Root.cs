@@ -5,14 +5,19 @@ namespace KvmSwitch.Agent.Cli;
 /// <summary>The program's verbs.</summary>
 internal static class Root
 {
-    public static RootCommand Create() => new("The guest's side of KvmSwitch: links this guest to the host that runs it.")
+    public static RootCommand Create()
     {
-        JoinCommand.Create(),
-        ForgetCommand.Create(),
-        RunCommand.Create(),
-        WatchCommand.Create(),
-        StatusCommand.Create(),
-    };
+        var root = new RootCommand("The guest's side of KvmSwitch: links this guest to the host that runs it.")
+        {
+            JoinCommand.Create(),
+            ForgetCommand.Create(),
+            RunCommand.Create(),
+            StatusCommand.Create(),
+        };
+        foreach (var verb in OperatingSystem.IsWindows() ? Windows.WindowsVerbs.Create() : [WatchCommand.Create()])
+            root.Add(verb);
+        return root;
+    }
 
     public static Option<string> StateOption() => new("--state")
     {

@@ -23,6 +23,7 @@ internal sealed class AutoPairing(Enroller enroller, IdentityStore store, IJoinO
         using var watch = new IdentityWatch(store);
         try
         {
+            await TryAsync(offers.Look().Where(offer => offer.Replaces), stop);
             while (true)
             {
                 var changed = watch.NextChange;
@@ -46,7 +47,7 @@ internal sealed class AutoPairing(Enroller enroller, IdentityStore store, IJoinO
         {
             // Each wait begins before the look that it follows, so that nothing comes in between unseen.
             var (arrival, change, pause) = (devices.NextAsync(devices.Current, over.Token), offers.NextChangeAsync(over.Token), FirstPause);
-            while (!paired.IsCompleted && !await TryAllAsync(over.Token))
+            while (!paired.IsCompleted && !await TryAsync(offers.Look(), over.Token))
             {
                 var first = await Task.WhenAny(paired, arrival, change, Task.Delay(pause, time, over.Token));
                 await first;
@@ -64,9 +65,9 @@ internal sealed class AutoPairing(Enroller enroller, IdentityStore store, IJoinO
     }
 
     /// <returns>Whether this guest is paired now.</returns>
-    private async Task<bool> TryAllAsync(CancellationToken stop)
+    private async Task<bool> TryAsync(IEnumerable<JoinOffer> all, CancellationToken stop)
     {
-        foreach (var offer in offers.Look())
+        foreach (var offer in all)
         {
             if (offer.Code is not { } code)
                 lines.Say(offer.Problem!);

@@ -8,6 +8,9 @@ internal sealed record JoinOffer(string Where, JoinCode? Code, string? Problem)
 {
     /// <summary>Called when the code is of no use any more, because it was accepted or refused.</summary>
     public Action Spent { get; init; } = () => { };
+
+    /// <summary>Somebody who may do that asked for just this: it replaces a pairing that is there.</summary>
+    public bool Replaces { get; init; }
 }
 
 /// <summary>Where pairing codes may lie ready.</summary>

@@ -38,7 +38,7 @@ internal sealed class WindowsOffers : IJoinOffers
             var code = JoinCode.Parse(text);
             if (key.GetValue(HostValue) is string { Length: > 0 } host)
                 code = code with { Addresses = HostAddress.TryParse(host) is { } address ? [address] : throw new BadJoinCodeException($"'{host}' is no address with a port, as 192.168.1.10:7443") };
-            return new(Where, code, Problem: null) { Spent = Forget };
+            return new(Where, code, Problem: null) { Spent = Forget, Replaces = true };
         }
         catch (Exception bad) when (bad is AgentException or IOException or UnauthorizedAccessException or SecurityException)
         {

@@ -107,11 +107,23 @@ public sealed class AutoPairingTests : IAsyncLifetime
         await Enroller.JoinAsync(JoinCode.Parse(host.Code()), "guest", CancellationToken.None);
         offers.Put("D:", host.Code());
         Start();
+        await offers.LookedAsync(1);
         time.Advance(TimeSpan.FromHours(1));
-        Assert.Equal(0, offers.Looks);
+        Assert.Equal(1, offers.Looks);
 
         Assert.True(Store.Remove());
         await journal.ExpectAsync("Paired with D:");
+    }
+
+    [Fact]
+    public async Task What_an_installer_was_told_replaces_an_old_pairing()
+    {
+        var old = await Enroller.JoinAsync(JoinCode.Parse(host.Code()), "guest", CancellationToken.None);
+        offers.Put("The installer", host.Code(host.Address, "127.0.0.1:1"));
+        offers.All = [offers.All[0] with { Replaces = true }];
+        Start();
+        await journal.ExpectAsync("Paired with The installer");
+        Assert.NotEqual(old.Addresses.Count, Store.Load()?.Addresses.Count);
     }
 
     [Fact]
