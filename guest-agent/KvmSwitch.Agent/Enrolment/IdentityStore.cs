@@ -70,10 +70,9 @@ internal sealed class IdentityStore(string directory)
         var credential = CredentialOfStored();
         Guarded(() =>
         {
-            if (!was)
-                return;
-            File.Delete(FilePath);
-            if (!System.IO.Directory.EnumerateFileSystemEntries(Directory).Any())
+            if (was)
+                File.Delete(FilePath);
+            if (System.IO.Directory.Exists(Directory) && !System.IO.Directory.EnumerateFileSystemEntries(Directory).Any())
                 System.IO.Directory.Delete(Directory);
         });
         try

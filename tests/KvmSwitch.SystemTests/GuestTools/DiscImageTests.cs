@@ -59,7 +59,7 @@ public sealed class DiscImageTests : IDisposable
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
-    private static DiscImages Images(string work) => new(work, DaemonOptions.Default with { QemuUser = DemoConfiguration.QemuUser }, TimeProvider.System);
+    private static DiscImages Images(string work) => new(work, DaemonOptions.Default with { QemuUser = "nobody" }, TimeProvider.System);
 
     /// <summary>Root has them made by another user, who has to get there.</summary>
     private static void Pass(string directory) => File.SetUnixFileMode(directory, File.GetUnixFileMode(directory) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);

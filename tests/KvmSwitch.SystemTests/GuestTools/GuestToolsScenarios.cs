@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using KvmSwitch.Demo.Harness;
 using KvmSwitch.Qmp;
 using Xunit;
