@@ -5,13 +5,18 @@ namespace KvmSwitch.Agent.Cli;
 /// <summary>The program's verbs.</summary>
 internal static class Root
 {
-    public static RootCommand Create() => new("The guest's side of KvmSwitch: links this guest to the host that runs it.")
+    public static RootCommand Create()
     {
-        JoinCommand.Create(),
-        RunCommand.Create(),
-        WatchCommand.Create(),
-        StatusCommand.Create(),
-    };
+        var root = new RootCommand("The guest's side of KvmSwitch: links this guest to the host that runs it.")
+        {
+            JoinCommand.Create(),
+            RunCommand.Create(),
+            WatchCommand.Create(),
+        };
+        foreach (var command in OperatingSystem.IsWindows() ? Windows.Session.SessionCommands.Create() : [StatusCommand.Create()])
+            root.Add(command);
+        return root;
+    }
 
     public static Option<string> StateOption() => new("--state")
     {

@@ -36,12 +36,12 @@ internal sealed unsafe partial class IconHandle : IDisposable
         }
         finally
         {
-            DeleteObject(colour);
-            DeleteObject(mask);
+            _ = DeleteObject(colour);
+            _ = DeleteObject(mask);
         }
     }
 
-    public void Dispose() => DestroyIcon(Handle);
+    public void Dispose() => _ = DestroyIcon(Handle);
 
     [LibraryImport("gdi32", EntryPoint = "CreateDIBSection")]
     private static partial nint CreateDibSection(nint device, in BitmapHeader header, uint usage, out nint bits, nint section, uint offset);

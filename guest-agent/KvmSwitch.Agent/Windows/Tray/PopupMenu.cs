@@ -14,15 +14,15 @@ internal static class PopupMenu
         var menu = Build(entries, actions);
         try
         {
-            TrayNative.SetMenuDefaultItem(menu, 0, byPosition: 1);
-            TrayNative.SetForegroundWindow(window);
+            _ = TrayNative.SetMenuDefaultItem(menu, 0, byPosition: 1);
+            _ = TrayNative.SetForegroundWindow(window);
             var choice = TrayNative.TrackPopupMenuEx(menu, TrayNative.ReturnChoice, x, y, window, 0);
-            TrayNative.PostMessage(window, TrayNative.Null, 0, 0);
+            _ = TrayNative.PostMessage(window, TrayNative.Null, 0, 0);
             return choice > 0 && choice <= actions.Count ? actions[choice - 1] : null;
         }
         finally
         {
-            TrayNative.DestroyMenu(menu);
+            _ = TrayNative.DestroyMenu(menu);
         }
     }
 
@@ -38,7 +38,7 @@ internal static class PopupMenu
     {
         if (entry.Text.Length == 0)
         {
-            TrayNative.AppendMenu(menu, TrayNative.Separator, 0, null);
+            _ = TrayNative.AppendMenu(menu, TrayNative.Separator, 0, null);
             return;
         }
 
@@ -47,12 +47,12 @@ internal static class PopupMenu
         var flags = (entry.Enabled ? 0 : TrayNative.Disabled) | (entry.Checked ? TrayNative.Checked : 0);
         if (entry.Entries is { } inner)
         {
-            TrayNative.AppendMenu(menu, flags | TrayNative.Popup, Build(inner, actions), text);
+            _ = TrayNative.AppendMenu(menu, flags | TrayNative.Popup, Build(inner, actions), text);
             return;
         }
 
         if (entry.Action is not null)
             actions.Add(entry.Action);
-        TrayNative.AppendMenu(menu, flags, entry.Action is null ? 0 : actions.Count, text);
+        _ = TrayNative.AppendMenu(menu, flags, entry.Action is null ? 0 : actions.Count, text);
     }
 }

@@ -35,15 +35,15 @@ internal sealed class Texts
         var known = Languages.Contains(language) ? language : Default;
         using var stream = typeof(Texts).Assembly.GetManifestResourceStream(Prefix + known)!;
         using var reader = new StreamReader(stream);
-        var values = new Dictionary<string, string>(StringComparer.Ordinal);
+        var read = new Dictionary<string, string>(StringComparer.Ordinal);
         while (reader.ReadLine() is { } line)
         {
             if (line.StartsWith('#') || line.IndexOf('=', StringComparison.Ordinal) is not (> 0 and var split))
                 continue;
-            values.Add(line[..split], line[(split + 1)..].Replace("\\n", "\n", StringComparison.Ordinal));
+            read.Add(line[..split], line[(split + 1)..].Replace("\\n", "\n", StringComparison.Ordinal));
         }
 
-        return new(known, values);
+        return new(known, read);
     }
 
     /// <summary>The language of a Windows LANGID, whose low ten bits are the primary language ([MS-LCID]).</summary>

@@ -59,7 +59,7 @@ internal sealed unsafe class TrayWindow : IDisposable
         Handle = TrayNative.CreateWindowEx(0, "KvmSwitchTray", "KvmSwitch", 0, 0, 0, 0, 0, 0, 0, 0, 0);
         if (Handle == 0)
             throw new Win32Exception(Marshal.GetLastPInvokeError());
-        TrayNative.ChangeWindowMessageFilterEx(Handle, taskbarCreated, Allow, 0);
+        _ = TrayNative.ChangeWindowMessageFilterEx(Handle, taskbarCreated, Allow, 0);
     }
 
     public nint Handle { get; }
@@ -68,22 +68,22 @@ internal sealed unsafe class TrayWindow : IDisposable
     public void Post(Action action)
     {
         work.Enqueue(action);
-        TrayNative.PostMessage(Handle, Work, 0, 0);
+        _ = TrayNative.PostMessage(Handle, Work, 0, 0);
     }
 
     /// <summary>Asks the loop to end. From any thread.</summary>
-    public void End() => TrayNative.PostMessage(Handle, TrayNative.Close, 0, 0);
+    public void End() => _ = TrayNative.PostMessage(Handle, TrayNative.Close, 0, 0);
 
     /// <summary>Runs until <see cref="End"/>, the window's end, or the session's.</summary>
     public void Run()
     {
         while (TrayNative.GetMessage(out var message, 0, 0, 0) > 0)
-            TrayNative.DispatchMessage(in message);
+            _ = TrayNative.DispatchMessage(in message);
         if (failure is not null)
             throw new InvalidOperationException("The tray's window failed.", failure);
     }
 
-    public void Dispose() => TrayNative.DestroyWindow(Handle);
+    public void Dispose() => _ = TrayNative.DestroyWindow(Handle);
 
     // No exception may pass the native caller: it ends the loop, and Run throws it.
     [UnmanagedCallersOnly]
@@ -124,7 +124,7 @@ internal sealed unsafe class TrayWindow : IDisposable
                     action();
                 return true;
             case TrayNative.Timer:
-                TrayNative.KillTimer(Handle, MenuTimer);
+                _ = TrayNative.KillTimer(Handle, MenuTimer);
                 events.MenuWanted(anchor.X, anchor.Y);
                 return true;
             case TrayNative.SettingChange or TrayNative.DisplayChange:
@@ -150,10 +150,10 @@ internal sealed unsafe class TrayWindow : IDisposable
                 doubled = false;
                 break;
             case Select:
-                TrayNative.SetTimer(Handle, MenuTimer, TrayNative.GetDoubleClickTime(), 0);
+                _ = TrayNative.SetTimer(Handle, MenuTimer, TrayNative.GetDoubleClickTime(), 0);
                 break;
             case TrayNative.LeftDoubleClick:
-                TrayNative.KillTimer(Handle, MenuTimer);
+                _ = TrayNative.KillTimer(Handle, MenuTimer);
                 doubled = true;
                 events.Activated();
                 break;
@@ -161,7 +161,7 @@ internal sealed unsafe class TrayWindow : IDisposable
                 events.Activated();
                 break;
             case TrayNative.ContextMenu:
-                TrayNative.KillTimer(Handle, MenuTimer);
+                _ = TrayNative.KillTimer(Handle, MenuTimer);
                 events.MenuWanted(anchor.X, anchor.Y);
                 break;
         }
