@@ -1,6 +1,7 @@
 using KvmSwitch.Agent.Devices;
 using KvmSwitch.Agent.Enrolment;
 using KvmSwitch.Agent.Hotkeys;
+using KvmSwitch.Proto.V1;
 
 namespace KvmSwitch.Agent;
 
@@ -41,6 +42,35 @@ internal interface IGuestKey : IDisposable
     GuestCredential Keep(ReadOnlySpan<byte> certificate);
 }
 
+/// <summary>Lets go of storage before it is detached.</summary>
+internal interface IEjector
+{
+    /// <summary>Writes back what the system holds of the device and stops it. May take seconds.</summary>
+    /// <param name="key">Of <see cref="AttachedDevice.Key"/>.</param>
+    /// <returns>Null when it may leave now; else why not, one sentence.</returns>
+    string? Eject(string key);
+}
+
+/// <summary>Hears how things stand with the host. Called in order, on any thread; must return at once.</summary>
+internal interface ILinkListener
+{
+    /// <param name="machine">The machine that this guest is; null when not paired.</param>
+    /// <param name="trouble">Why there is no link, one sentence; null while there is one.</param>
+    void LinkIs(LinkStanding standing, string? machine, string? trouble);
+
+    /// <summary>What the host tells of the switch; null when the link is gone.</summary>
+    void StateIs(GuestState? state);
+}
+
+/// <summary>How things stand with the host.</summary>
+internal enum LinkStanding
+{
+    NotPaired,
+    Unreachable,
+    Refused,
+    Connected,
+}
+
 /// <summary>Turns this guest off.</summary>
 internal interface IPower
 {
@@ -57,6 +87,9 @@ internal interface IGuestSystem
     IHotkeys Hotkeys { get; }
 
     IPower Power { get; }
+
+    /// <summary>Null where the system has no such thing.</summary>
+    IEjector? Ejector { get; }
 
     /// <summary>Keeps <see cref="Devices"/> and <see cref="Hotkeys"/> going until cancelled. The first snapshot is there before this returns to its caller.</summary>
     /// <exception cref="IOException">The system does not let us watch.</exception>

@@ -1,3 +1,6 @@
+using KvmSwitch.Agent.Enrolment;
+using KvmSwitch.Agent.Link;
+
 namespace KvmSwitch.Agent.Cli;
 
 /// <summary>What differs between the systems that the agent runs on.</summary>
@@ -10,6 +13,8 @@ internal static class Platform
 
     public static IKeyMaker Keys => OperatingSystem.IsWindows() ? new Windows.Keys.MachineKeyMaker() : new Linux.RsaKeyMaker();
 
-    /// <summary>The system's devices, hotkeys and power.</summary>
-    public static IGuestSystem OpenSystem() => OperatingSystem.IsWindows() ? new Windows.WindowsSystem() : new Linux.LinuxSystem();
+    /// <summary>The agent in the foreground, until it is told to stop.</summary>
+    public static Task RunAsync(IdentityStore store, IJournal journal, CancellationToken stop) => OperatingSystem.IsWindows()
+        ? new Windows.Service.WindowsAgent(store, journal, Root.Version).RunAsync(stop)
+        : new AgentRun(store, new Linux.LinuxSystem(), journal, Root.Version).RunAsync(stop);
 }

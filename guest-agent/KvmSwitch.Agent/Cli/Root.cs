@@ -11,10 +11,12 @@ internal static class Root
         {
             JoinCommand.Create(),
             RunCommand.Create(),
-            WatchCommand.Create(),
         };
-        foreach (var command in OperatingSystem.IsWindows() ? Windows.Session.SessionCommands.Create() : [StatusCommand.Create()])
-            root.Add(command);
+        Command[] others = OperatingSystem.IsWindows()
+            ? [.. Windows.WindowsVerbs.Create(), .. Windows.Session.SessionCommands.Create()]
+            : [StatusCommand.Create(), WatchCommand.Create()];
+        foreach (var verb in others)
+            root.Add(verb);
         return root;
     }
 

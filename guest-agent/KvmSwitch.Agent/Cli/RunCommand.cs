@@ -1,6 +1,5 @@
 using System.CommandLine;
 using KvmSwitch.Agent.Enrolment;
-using KvmSwitch.Agent.Link;
 
 namespace KvmSwitch.Agent.Cli;
 
@@ -18,6 +17,6 @@ internal static class RunCommand
     private static async Task RunAsync(IdentityStore store)
     {
         using var termination = new Termination();
-        await AgentRun.RunAsync(store, Platform.OpenSystem(), new StandardError(), Root.Version, termination.Token);
+        await Platform.RunAsync(store, new StandardError(), termination.Token);
     }
 }

@@ -4,16 +4,22 @@ using KvmSwitch.Agent.Enrolment;
 namespace KvmSwitch.Agent.Link;
 
 /// <summary>The agent at work: the system is watched and the link is kept, until told to stop.</summary>
-internal static class AgentRun
+internal sealed class AgentRun(IdentityStore store, IGuestSystem system, IJournal journal, string version, ILinkListener? listener = null)
 {
+    private readonly LinkLoop loop = new(
+        store,
+        new(system.Devices, system.Hotkeys, system.Power, journal, TimeProvider.System) { Ejector = system.Ejector, Listener = listener },
+        version,
+        RuntimeInformation.OSDescription);
+
+    /// <summary>For what is told and asked beside devices.</summary>
+    public HostDialogue Dialogue => loop.Dialogue;
+
     /// <exception cref="AgentException">The state directory can't be used.</exception>
     /// <exception cref="IOException">The system does not let us watch.</exception>
-    public static async Task RunAsync(IdentityStore store, IGuestSystem system, IJournal journal, string version, CancellationToken stop)
+    public async Task RunAsync(CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        var edges = new LinkEdges(system.Devices, system.Hotkeys, system.Power, journal, TimeProvider.System);
-        var loop = new LinkLoop(store, edges, version, RuntimeInformation.OSDescription);
-
         var watching = system.WatchAsync(over.Token);
         var linking = loop.RunAsync(over.Token);
         var first = await Task.WhenAny(watching, linking);

@@ -15,5 +15,7 @@ internal sealed class LinuxSystem : IGuestSystem
 
     public IPower Power { get; } = new Power();
 
+    public IEjector? Ejector => null;
+
     public Task WatchAsync(CancellationToken cancellationToken) => LinuxDevices.WatchAsync(devices, chords.Take, cancellationToken);
 }

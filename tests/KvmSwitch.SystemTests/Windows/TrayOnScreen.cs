@@ -6,7 +6,8 @@ namespace KvmSwitch.SystemTests.Windows;
 /// <summary>A running tray and where its icon is. Disposing kills it and waits until the icon is gone, so that the next one is found.</summary>
 internal sealed class TrayOnScreen : IAsyncDisposable
 {
-    private const int LargestIcon = 64;
+    // Wine shows a taskbar as long as it has icons; the newest icon stands at its right end.
+    private const int Cell = 20;
     private readonly WineDesktop _windows;
     private Picture _bare;
 
@@ -42,8 +43,11 @@ internal sealed class TrayOnScreen : IAsyncDisposable
     public bool Covers(Area area) => area.X >= Icon.X - 2 && area.Y >= Icon.Y - 2 && area.X + area.Width <= Icon.X + Icon.Width + 2 && area.Y + area.Height <= Icon.Y + Icon.Height + 2;
 
     /// <summary>Waits until the icon is there, compared with a desktop without it.</summary>
-    public async Task FindAgainAsync() => Icon = await _windows.Screen.WaitForChangeAsync(
-        _bare, "the tray's icon is there", area => area.Width <= LargestIcon && area.Height <= LargestIcon);
+    public async Task FindAgainAsync()
+    {
+        var bar = await _windows.Screen.WaitForChangeAsync(_bare, "the tray's icon is there");
+        Icon = new(bar.X + bar.Width - Cell, bar.Y + bar.Height - Cell, Cell, Cell);
+    }
 
     /// <summary>Opens the menu with the right button.</summary>
     /// <returns>Where it is.</returns>

@@ -33,6 +33,9 @@ internal sealed class HotkeyRegistrar(ISessionKeyboard keyboard)
     /// <returns>What doesn't work, when that was tried anew; null when the hotkeys are the same ones.</returns>
     public IReadOnlyList<PipeHotkeyTrouble>? Take(PipeState state)
     {
+        // While there is no link nobody knows what is here.
+        if (state.Link != PipeLink.Connected)
+            return Watch(state.Hotkeys);
         var now = state.Devices.Where(device => device.Here).Select(device => device.Name).ToHashSet(StringComparer.Ordinal);
         if (!here.IsSubsetOf(now))
             ReleaseAll();

@@ -107,7 +107,7 @@ internal sealed record KeyboardPlan(RoundRectangle Body, RoundRectangle Inside, 
     {
         for (var count = 5; count > 2; count--)
         {
-            for (var keyWidth = keyHeight + 1; keyWidth >= keyHeight; keyWidth--)
+            for (var keyWidth = keyHeight + gap; keyWidth >= keyHeight; keyWidth--)
             {
                 var rest = width - (count * keyWidth) - ((count - 1) * gap);
                 if (rest >= 0 && rest % 2 == 0 && rest <= 2 * gap)
@@ -115,6 +115,9 @@ internal sealed record KeyboardPlan(RoundRectangle Body, RoundRectangle Inside, 
             }
         }
 
-        return (3, Math.Max(1, (width - (2 * gap)) / 3));
+        // Three, whatever remains on both sides.
+        var widest = (width - (2 * gap)) / 3;
+        var odd = (width - (3 * widest) - (2 * gap)) % 2;
+        return (3, Math.Max(1, widest - odd));
     }
 }
