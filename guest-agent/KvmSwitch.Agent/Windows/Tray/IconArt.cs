@@ -74,7 +74,7 @@ internal sealed record KeyboardPlan(RoundRectangle Body, RoundRectangle Inside, 
 {
     public static KeyboardPlan For(int size)
     {
-        var unit = Math.Max(1, (int)MathF.Round(size / 16f));
+        var unit = Math.Max(1, size / 16);
         var margin = size / 32;
         var (left, width) = (margin, size - (2 * margin));
         var height = (int)MathF.Round(size * 0.66f);
@@ -89,35 +89,33 @@ internal sealed record KeyboardPlan(RoundRectangle Body, RoundRectangle Inside, 
     private static IEnumerable<RoundRectangle> KeysIn(int left, int top, int width, int height, int gap)
     {
         var keyHeight = Math.Max(1, (height - (2 * gap)) / 3);
-        var (count, keyWidth) = Fit(width, keyHeight, gap);
-        var used = (count * keyWidth) + ((count - 1) * gap);
+        var (count, keyWidth, apart) = Fit(width, keyHeight, gap);
+        var used = (count * keyWidth) + ((count - 1) * apart);
         var (x, y) = (left + ((width - used) / 2), top + ((height - (3 * keyHeight) - (2 * gap)) / 2));
         for (var row = 0; row < 2; row++)
         {
             for (var key = 0; key < count; key++)
-                yield return new(x + (key * (keyWidth + gap)), y + (row * (keyHeight + gap)), keyWidth, keyHeight, 0);
+                yield return new(x + (key * (keyWidth + apart)), y + (row * (keyHeight + gap)), keyWidth, keyHeight, 0);
         }
 
         var space = width - (2 * Math.Max(1, width / 5));
         yield return new(left + ((width - space) / 2), y + (2 * (keyHeight + gap)), space, keyHeight, 0);
     }
 
-    /// <summary>As many keys as fit, about as wide as high, with the same rest on both sides.</summary>
-    private static (int Count, int Width) Fit(int width, int keyHeight, int gap)
+    /// <summary>As many keys as fit, about as wide as high, with the same rest on both sides; and how far they are apart.</summary>
+    private static (int Count, int Width, int Apart) Fit(int width, int keyHeight, int gap)
     {
-        for (var count = 5; count > 2; count--)
-        {
-            for (var keyWidth = keyHeight + gap; keyWidth >= keyHeight; keyWidth--)
-            {
-                var rest = width - (count * keyWidth) - ((count - 1) * gap);
-                if (rest >= 0 && rest % 2 == 0 && rest <= 2 * gap)
-                    return (count, keyWidth);
-            }
-        }
+        var best = from count in new[] { 5, 4, 3 }
+                   from apart in keyHeight > 1 ? new[] { gap, gap + 1 } : [gap]
+                   from keyWidth in Enumerable.Range(keyHeight, gap + 1).Reverse()
+                   let rest = width - (count * keyWidth) - ((count - 1) * apart)
+                   where rest >= 0 && rest % 2 == 0 && rest <= 2 * gap
+                   select (count, keyWidth, apart);
+        if (best.FirstOrDefault() is { count: > 0 } fit)
+            return fit;
 
         // Three, whatever remains on both sides.
         var widest = (width - (2 * gap)) / 3;
-        var odd = (width - (3 * widest) - (2 * gap)) % 2;
-        return (3, Math.Max(1, widest - odd));
+        return (3, Math.Max(1, widest - ((width - (3 * widest) - (2 * gap)) % 2)), gap);
     }
 }
