@@ -126,6 +126,12 @@ windows() {
     broken=1
     return
   fi
+  if ! dotnet publish "$root/tests/KvmSwitch.PipeBridge" -c Release -r win-x64 --self-contained -o "$root/artifacts/tests/pipe-bridge" --nologo -v quiet </dev/null >"$results/windows.bridge.log" 2>&1; then
+    tail -n 20 "$results/windows.bridge.log" >&2
+    say "windows: the pipe's bridge could not be built, so no test of the Windows side ran."
+    broken=1
+    return
+  fi
   export KVMSWITCH_GUEST KVMSWITCH_PROGRAMS=$root/artifacts/publish
   if build_tests windows KvmSwitch.SystemTests; then run_tests windows KvmSwitch.SystemTests 360 -namespace 'KvmSwitch.SystemTests.Windows*'; fi
 }

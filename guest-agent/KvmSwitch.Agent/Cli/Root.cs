@@ -12,9 +12,11 @@ internal static class Root
             JoinCommand.Create(),
             ForgetCommand.Create(),
             RunCommand.Create(),
-            StatusCommand.Create(),
         };
-        foreach (var verb in OperatingSystem.IsWindows() ? Windows.WindowsVerbs.Create() : [WatchCommand.Create()])
+        Command[] others = OperatingSystem.IsWindows()
+            ? [.. Windows.WindowsVerbs.Create(), .. Windows.Session.SessionCommands.Create()]
+            : [StatusCommand.Create(), WatchCommand.Create()];
+        foreach (var verb in others)
             root.Add(verb);
         return root;
     }

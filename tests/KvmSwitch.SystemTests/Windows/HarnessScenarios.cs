@@ -1,3 +1,4 @@
+using KvmSwitch.Demo.Harness;
 using Xunit;
 
 namespace KvmSwitch.SystemTests.Windows;
@@ -6,6 +7,8 @@ namespace KvmSwitch.SystemTests.Windows;
 [Collection(nameof(WineTier))]
 public sealed class HarnessScenarios(WineDesktop windows)
 {
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
     [Fact(Timeout = 60_000)]
     public async Task A_program_has_its_own_output_and_exit_code()
     {
@@ -32,20 +35,22 @@ public sealed class HarnessScenarios(WineDesktop windows)
         await windows.Screen.TypeAsync(@"C:\typed.txt");
         await windows.Screen.SaveAsync("harness-notepad");
         await windows.Screen.KeyAsync("Return");
-        await KvmSwitch.Demo.Harness.Condition.HoldsAsync(() => File.Exists(file), "the file is saved", WineDesktop.Patience, TestContext.Current.CancellationToken);
-        Assert.Equal("kvm", await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+        await Condition.HoldsAsync(() => File.Exists(file) && File.ReadAllText(file) == "kvm", "the file is saved", WineDesktop.Patience, Stop);
     }
 
     [Fact(Timeout = 60_000)]
     public async Task Services_run_and_a_program_that_goes_on_can_be_killed()
     {
-        var services = await windows.RunAsync("net.exe", "start");
-        Assert.Contains("Event Log", services.Output, StringComparison.Ordinal);
-
-        await using var program = windows.Start("cmd.exe", "/c", "echo on& ping -n 100 127.0.0.1");
-        await program.WaitForOutputAsync(text => text.StartsWith("on", StringComparison.Ordinal), "it says so");
-        Assert.False(program.HasExited);
+        await Condition.HoldsAsync(
+            async () => (await windows.RunAsync("net.exe", "start")).Output.Contains("Event Log", StringComparison.Ordinal),
+            "the event log's service runs", WineDesktop.Patience, Stop);
+        var before = windows.Screen.Look();
+        await using var program = windows.Start("winver.exe");
+        await windows.Screen.WaitForChangeAsync(before, "its window is there");
+        var shown = windows.Screen.Look();
+        Assert.Contains(windows.Processes(), process => process.Value.Contains("winver", StringComparison.OrdinalIgnoreCase));
         await program.KillAsync();
-        Assert.True(program.HasExited);
+        await windows.Screen.WaitForChangeAsync(shown, "its window is gone");
+        Assert.DoesNotContain(windows.Processes(), process => process.Value.Contains("winver", StringComparison.OrdinalIgnoreCase));
     }
 }

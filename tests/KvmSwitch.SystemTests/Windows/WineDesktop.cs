@@ -80,6 +80,8 @@ public sealed class WineDesktop : IAsyncLifetime
         await SetAsync(@"HKCU\Software\Wine", "Version", "win81");
         await SetAsync(@"HKCU\Software\Wine\Explorer", "Desktop", "kvm");
         await SetAsync(@"HKCU\Software\Wine\Explorer\Desktops", "kvm", "1024x768");
+        // Wine's taskbar is white.
+        await SetAsync(@"HKCU\Software\Microsoft\Windows\CurrentVersion\Themes\Personalize", "SystemUsesLightTheme", "1", "REG_DWORD");
         KeepAlive();
         await StartExplorerAsync();
     }

@@ -13,30 +13,42 @@ internal sealed class MachineKeyMaker : IKeyMaker
 
     private sealed class GuestKey : IGuestKey
     {
-        private readonly RSA key = MachineKey.Create($"KvmSwitch-{Guid.NewGuid():N}");
+        private readonly MachineKey key = MachineKey.Create($"KvmSwitch-{Guid.NewGuid():N}");
         private bool kept;
 
-        public GuestKey(string commonName) => CertificateRequest = KeyRequest.Create(key, commonName);
+        public GuestKey(string commonName) => CertificateRequest = KeyRequest.Create(key.Rsa, commonName);
 
         public byte[] CertificateRequest { get; }
 
         public GuestCredential Keep(ReadOnlySpan<byte> certificate)
         {
-            using var issued = KeyRequest.Match(key, certificate);
-            using var whole = issued.CopyWithPrivateKey(key);
+            using var issued = KeyRequest.Match(key.Rsa, certificate);
+            key.Place.AttachTo(issued);
             using var store = StoredCredential.OpenStore(OpenFlags.ReadWrite);
-            store.Add(whole);
+            store.Add(issued);
             kept = true;
-            return new StoredCredential(whole.Thumbprint);
+            return new StoredCredential(issued.Thumbprint);
         }
 
         public void Dispose()
         {
-            // Pairing failed: a key without a certificate is of no use to anybody.
             if (kept)
                 key.Dispose();
             else
-                MachineKey.Delete(key);
+                Discard();
+        }
+
+        private void Discard()
+        {
+            try
+            {
+                key.Delete();
+            }
+            catch (CryptographicException)
+            {
+                // Pairing failed, and its reason counts: a key without a certificate is of no use to anybody.
+                key.Dispose();
+            }
         }
     }
 }
