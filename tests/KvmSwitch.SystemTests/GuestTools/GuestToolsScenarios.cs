@@ -25,7 +25,7 @@ public sealed class GuestToolsScenarios
         var files = shown["files"]!.AsArray().Select(file => (string)file!).ToArray();
         await SeesDiscAsync(guest, present: true);
         await guest.Console.RunAsync(Mount, Patience, Stop);
-        var there = (await guest.Console.RunAsync("ls /mnt/disc", Patience, Stop)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var there = (await guest.Console.RunAsync("ls -1 /mnt/disc", Patience, Stop)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(files.Order(StringComparer.Ordinal), there.Select(name => name.Trim()).Order(StringComparer.Ordinal));
         Assert.Contains("kvmswitch.join", there);
         await guest.Console.RunAsync("cmp /mnt/disc/kvmswitch-agent /bin/kvmswitch-agent && test -x /mnt/disc/setup.sh", Patience, Stop);
@@ -94,8 +94,7 @@ public sealed class GuestToolsScenarios
     }
 
     private static Task SeesDiscAsync(DemoGuest guest, bool present) => Condition.HoldsAsync(
-        async () => (await guest.Console.RunAsync("ls /dev", Patience, Stop))
-            .Split('\n').Any(line => line.Trim() == "sr0") == present,
+        async () => (await guest.Console.RunAsync("if [ -b /dev/sr0 ]; then echo yes; else echo no; fi", Patience, Stop)).Trim() == (present ? "yes" : "no"),
         present ? "the guest sees the disc" : "the guest sees no disc any more", Patience, Stop);
 
     /// <summary>The agent of this machine here, at the address that is the host's own.</summary>

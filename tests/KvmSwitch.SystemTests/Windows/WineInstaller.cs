@@ -29,19 +29,20 @@ internal sealed class WineInstaller(WineDesktop windows) : IAsyncDisposable
         return built.ExitCode == 0 ? package : throw new IOException(built.Error);
     }
 
-    /// <returns>What msiexec ended with.</returns>
-    public async Task<int> InstallAsync(string package, params string[] properties)
+    /// <exception cref="IOException">msiexec failed; the message has the end of its log.</exception>
+    public async Task InstallAsync(string package, params string[] properties)
     {
-        var ended = await RunAsync(["/i", WineDesktop.WindowsPath(package), "/qn", .. properties]);
-        if (ended == 0) _installed = package;
-        return ended;
+        await ExpectAsync(["/i", WineDesktop.WindowsPath(package), "/qn", .. properties]);
+        _installed = package;
     }
 
-    public async Task<int> UninstallAsync()
+    /// <returns>What msiexec ended with.</returns>
+    public Task<int> TryInstallAsync(string package) => RunAsync("/i", WineDesktop.WindowsPath(package), "/qn");
+
+    public async Task UninstallAsync()
     {
-        var ended = await RunAsync("/x", WineDesktop.WindowsPath(_installed!), "/qn");
-        if (ended == 0) _installed = null;
-        return ended;
+        await ExpectAsync(["/x", WineDesktop.WindowsPath(_installed!), "/qn"]);
+        _installed = null;
     }
 
     /// <summary>A value of the registry as reg.exe prints it; null: there is none.</summary>
@@ -55,6 +56,15 @@ internal sealed class WineInstaller(WineDesktop windows) : IAsyncDisposable
     {
         if (_installed is not null) await UninstallAsync();
         Directory.Delete(_directory, recursive: true);
+    }
+
+    private async Task ExpectAsync(string[] arguments)
+    {
+        var log = Path.Combine(_directory, "log");
+        var ended = await RunAsync([.. arguments, "/l*v", WineDesktop.WindowsPath(log)]);
+        if (ended == 0) return;
+        var lines = File.Exists(log) ? await File.ReadAllLinesAsync(log, Stop) : ["there is no log"];
+        throw new IOException($"msiexec {string.Join(' ', arguments)} ended with {ended}:\n{string.Join('\n', lines.TakeLast(40))}");
     }
 
     private async Task<int> RunAsync(params string[] arguments)
