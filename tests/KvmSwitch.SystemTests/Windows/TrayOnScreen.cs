@@ -9,7 +9,7 @@ internal sealed class TrayOnScreen : IAsyncDisposable
     // Wine shows a taskbar as long as it has icons; the newest icon stands at its right end.
     private const int Cell = 20;
     private readonly WineDesktop _windows;
-    private Picture _bare;
+    private readonly Picture _bare;
 
     private TrayOnScreen(WineDesktop windows, Picture bare, WineProgram program) => (_windows, _bare, Program) = (windows, bare, program);
 

@@ -105,8 +105,8 @@ internal sealed record KeyboardPlan(RoundRectangle Body, RoundRectangle Inside, 
     /// <summary>As many keys as fit, about as wide as high, with the same rest on both sides; and how far they are apart.</summary>
     private static (int Count, int Width, int Apart) Fit(int width, int keyHeight, int gap)
     {
-        var best = from count in new[] { 5, 4, 3 }
-                   from apart in keyHeight > 1 ? new[] { gap, gap + 1 } : [gap]
+        var best = from count in Enumerable.Range(3, 3).Reverse()
+                   from apart in Enumerable.Range(gap, keyHeight > 1 ? 2 : 1)
                    from keyWidth in Enumerable.Range(keyHeight, gap + 1).Reverse()
                    let rest = width - (count * keyWidth) - ((count - 1) * apart)
                    where rest >= 0 && rest % 2 == 0 && rest <= 2 * gap

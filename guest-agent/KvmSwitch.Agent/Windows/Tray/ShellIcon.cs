@@ -26,16 +26,18 @@ internal sealed unsafe partial class ShellIcon(nint window, uint callback)
         data.Callback = callback;
         data.Icon = icon;
         Copy(tip, data.Tip, 128);
-        if (IsShown && ShellNotifyIcon(Modify, ref data) != 0)
+        // A new taskbar knows of no icon, so changing it fails there.
+        if (ShellNotifyIcon(Modify, ref data) != 0)
+        {
+            IsShown = true;
             return;
+        }
+
         IsShown = ShellNotifyIcon(Add, ref data) != 0;
         data.Version = Version4;
         if (IsShown)
             ShellNotifyIcon(SetVersion, ref data);
     }
-
-    /// <summary>The taskbar is a new one and knows of no icons.</summary>
-    public void Forget() => IsShown = false;
 
     public void Tell(Balloon balloon)
     {

@@ -82,11 +82,7 @@ internal sealed class TrayUi : ITrayEvents, IDisposable
         }
     }
 
-    public void TaskbarCreated()
-    {
-        icon.Forget();
-        Show();
-    }
+    public void TaskbarCreated() => Show();
 
     public void AppearanceChanged() => Show();
 
