@@ -10,10 +10,13 @@ internal static class Root
         var root = new RootCommand("The guest's side of KvmSwitch: links this guest to the host that runs it.")
         {
             JoinCommand.Create(),
+            ForgetCommand.Create(),
             RunCommand.Create(),
-            StatusCommand.Create(),
         };
-        foreach (var verb in OperatingSystem.IsWindows() ? Windows.WindowsVerbs.Create() : [WatchCommand.Create()])
+        Command[] others = OperatingSystem.IsWindows()
+            ? [.. Windows.WindowsVerbs.Create(), .. Windows.Session.SessionCommands.Create()]
+            : [StatusCommand.Create(), WatchCommand.Create()];
+        foreach (var verb in others)
             root.Add(verb);
         return root;
     }

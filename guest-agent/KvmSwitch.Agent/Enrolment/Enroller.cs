@@ -41,7 +41,7 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
             }
             catch (RpcException refused) when (IsAnswer(refused.StatusCode))
             {
-                throw new JoinFailedException(Sentence(refused.Status), refused);
+                throw new JoinFailedException(Sentence(refused.Status), refused) { IsForNow = refused.StatusCode == StatusCode.ResourceExhausted };
             }
             catch (RpcException unreachable) when (!cancellationToken.IsCancellationRequested)
             {
@@ -49,7 +49,7 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
             }
         }
 
-        throw new JoinFailedException($"The host can't be reached: {string.Join("; ", failures)}.");
+        throw new JoinFailedException($"The host can't be reached: {string.Join("; ", failures)}.") { IsForNow = true };
     }
 
     // The host itself has spoken: its other addresses would say the same.

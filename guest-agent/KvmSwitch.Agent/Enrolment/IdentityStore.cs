@@ -61,6 +61,44 @@ internal sealed class IdentityStore(string directory)
             Linux.Native.SyncDirectory(Directory);
     });
 
+    /// <summary>Removes the identity, and with it the key.</summary>
+    /// <returns>False: there was none.</returns>
+    /// <exception cref="BadIdentityException">It can't be removed.</exception>
+    public bool Remove()
+    {
+        var was = File.Exists(FilePath);
+        var credential = CredentialOfStored();
+        Guarded(() =>
+        {
+            if (was)
+                File.Delete(FilePath);
+            if (System.IO.Directory.Exists(Directory) && !System.IO.Directory.EnumerateFileSystemEntries(Directory).Any())
+                System.IO.Directory.Delete(Directory);
+        });
+        try
+        {
+            credential?.Forget();
+            return was;
+        }
+        catch (CryptographicException refused)
+        {
+            throw new BadIdentityException($"The pairing is removed, but its key stays in the system's store: {refused.Message}", refused);
+        }
+    }
+
+    private GuestCredential? CredentialOfStored()
+    {
+        try
+        {
+            return Load()?.Credential;
+        }
+        catch (BadIdentityException)
+        {
+            // A damaged one names no key.
+            return null;
+        }
+    }
+
     private void Guarded(Action write)
     {
         try

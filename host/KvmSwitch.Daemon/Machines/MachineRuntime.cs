@@ -4,6 +4,7 @@ using System.Threading.Channels;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Daemon.GuestTools;
 using KvmSwitch.Linux;
 using KvmSwitch.Qmp;
 
@@ -124,6 +125,7 @@ internal sealed partial class MachineRuntime(
         {
             await QemuInput.SweepAsync(client, cancellationToken);
             if (options.ScsiBus is not null) await QemuOpticalDrive.SweepAsync(client, cancellationToken);
+            await QemuToolsDisc.RemoveAsync(client, cancellationToken);
         }
         catch (QmpCommandException refused)
         {

@@ -109,4 +109,5 @@ internal sealed record PipeReply(ulong Id, string? Error);
     RespectRequiredConstructorParameters = false)]
 [JsonSerializable(typeof(FromService))]
 [JsonSerializable(typeof(ToService))]
+[JsonSerializable(typeof(PipeState))]
 internal sealed partial class PipeJson : JsonSerializerContext;
