@@ -18,8 +18,22 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
         store.Prepare();
         using var key = keys.Create(hostName);
         var identity = await AskAsync(code, key, hostName, cancellationToken);
+        var before = store.LoadIfWhole();
         store.Save(identity);
+        Forget(before);
         return identity;
+    }
+
+    private static void Forget(HostIdentity? before)
+    {
+        try
+        {
+            before?.Credential.Forget();
+        }
+        catch (CryptographicException)
+        {
+            // The new pairing works; a key that no host accepts any more harms nobody.
+        }
     }
 
     private static async Task<HostIdentity> AskAsync(JoinCode code, IGuestKey key, string hostName, CancellationToken cancellationToken)

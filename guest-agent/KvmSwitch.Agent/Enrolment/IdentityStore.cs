@@ -30,6 +30,19 @@ internal sealed class IdentityStore(string directory)
         }
     }
 
+    /// <summary>The stored identity; null also where it is damaged, since such a one names no key.</summary>
+    public HostIdentity? LoadIfWhole()
+    {
+        try
+        {
+            return Load();
+        }
+        catch (BadIdentityException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Makes sure, before a one-time code is spent, that an identity could be stored.</summary>
     /// <exception cref="BadIdentityException">The directory can't be made or written.</exception>
     public void Prepare() => Guarded(() =>
@@ -67,7 +80,7 @@ internal sealed class IdentityStore(string directory)
     public bool Remove()
     {
         var was = File.Exists(FilePath);
-        var credential = CredentialOfStored();
+        var credential = LoadIfWhole()?.Credential;
         Guarded(() =>
         {
             if (was)
@@ -83,19 +96,6 @@ internal sealed class IdentityStore(string directory)
         catch (CryptographicException refused)
         {
             throw new BadIdentityException($"The pairing is removed, but its key stays in the system's store: {refused.Message}", refused);
-        }
-    }
-
-    private GuestCredential? CredentialOfStored()
-    {
-        try
-        {
-            return Load()?.Credential;
-        }
-        catch (BadIdentityException)
-        {
-            // A damaged one names no key.
-            return null;
         }
     }
 
