@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Publishes every program into artifacts/publish: kvmswitchd, kvmswitch and kvmswitch-agent as native programs, and the demo.
+# Publishes every program into artifacts/publish: kvmswitchd, kvmswitch and kvmswitch-agent as native programs, KvmSwitch.Agent.exe for Windows, and the demo.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=installer/packages.sh
@@ -11,7 +11,7 @@ state=$root/artifacts/build
 usage() {
   cat <<USAGE
 Usage: ${0##*/} [PROGRAM...]
-Publishes the programs (default: all of kvmswitchd kvmswitch kvmswitch-agent demo) into artifacts/publish, and skips those whose
+Publishes the programs (default: all of kvmswitchd kvmswitch kvmswitch-agent KvmSwitch.Agent.exe demo) into artifacts/publish, and skips those whose
 sources have not changed.
 USAGE
 }
@@ -20,7 +20,7 @@ project_of() {
   case $1 in
     kvmswitchd) echo host/KvmSwitch.Daemon ;;
     kvmswitch) echo host/KvmSwitch.Cli ;;
-    kvmswitch-agent) echo guest-agent/KvmSwitch.Agent ;;
+    kvmswitch-agent | KvmSwitch.Agent.exe) echo guest-agent/KvmSwitch.Agent ;;
     demo) echo installer/demo/KvmSwitch.Demo ;;
     *) usage >&2; exit 2 ;;
   esac
@@ -52,10 +52,14 @@ dotnet_version() { find "$(dirname "$(realpath "$(command -v dotnet)")")/sdk" -m
 # Publishes project $2 into $3; native where its project says so.
 publish_program() {
   local options=(-c Release --nologo -v quiet -o "$3" -p:DebugType=none -p:UseSharedCompilation=false --artifacts-path "$state/intermediate")
-  if [ "$1" != demo ]; then
-    options+=(-r linux-x64 -p:StripSymbols=true)
-    if ! have clang; then options+=(-p:CppCompilerAndLinker=gcc); fi
-  fi
+  case $1 in
+    demo) ;;
+    *.exe) options+=(-r win-x64) ;;
+    *)
+      options+=(-r linux-x64 -p:StripSymbols=true)
+      if ! have clang; then options+=(-p:CppCompilerAndLinker=gcc); fi
+      ;;
+  esac
   dotnet publish "$root/$2" "${options[@]}" </dev/null
 }
 
@@ -92,7 +96,7 @@ for argument in "$@"; do
     *) project_of "$argument" >/dev/null; programs+=("$argument") ;;
   esac
 done
-if [ ${#programs[@]} = 0 ]; then programs=(kvmswitchd kvmswitch kvmswitch-agent demo); fi
+if [ ${#programs[@]} = 0 ]; then programs=(kvmswitchd kvmswitch kvmswitch-agent KvmSwitch.Agent.exe demo); fi
 
 require_dotnet
 have gcc || have clang || die "a C compiler is missing: run 'apt-get install gcc libc6-dev' as root."

@@ -9,6 +9,7 @@ have_library() { PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -F "$1" >/dev/n
 
 # Debian's package "busybox" is linked dynamically and can't be the guest's user land.
 have_static_busybox() { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; }
+have_japanese_font() { have fc-list && fc-list :lang=ja | grep . >/dev/null; }
 have_c_headers() { [ -e /usr/include/stdio.h ]; }
 
 # One line for each missing package.
@@ -23,6 +24,7 @@ missing_packages() {
   have xz || echo xz-utils
   have zstd || echo zstd
   have flock || echo util-linux
+  have xorrisofs || echo xorriso
 }
 
 # The same for the lab, beside those.
@@ -30,6 +32,19 @@ missing_lab_packages() {
   have mmdebstrap || echo mmdebstrap
   have socat || echo socat
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
+}
+
+# The same for the windows tier, beside the first.
+missing_windows_packages() {
+  have wine || echo wine
+  [ -x /usr/lib/wine/wine64 ] || have wine64 || echo wine64
+  have Xvfb || echo xvfb
+  have xdotool || echo xdotool
+  have import || echo imagemagick
+  have wixl || echo wixl
+  have msiinfo || echo msitools
+  have xorriso || echo xorriso
+  have_japanese_font || echo fonts-vlgothic
 }
 
 # Prints the prefix that makes a command run as root ("" or "sudo -n"), or fails.
@@ -75,5 +90,11 @@ require_packages() {
 require_lab_packages() {
   local missing
   mapfile -t missing < <(missing_lab_packages)
+  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 3
+}
+
+require_windows_packages() {
+  local missing
+  mapfile -t missing < <(missing_windows_packages)
   [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 3
 }

@@ -26,7 +26,7 @@ done
 require_dotnet
 require_packages
 say "Building the programs"
-"$root/installer/build.sh"
+"$root/installer/build.sh" kvmswitchd kvmswitch kvmswitch-agent demo
 say "Making the demo guest"
 guest=$("$root/installer/demo/build-guest.sh")
 exec dotnet "$root/artifacts/publish/demo/KvmSwitch.Demo.dll" --programs "$root/artifacts/publish" --guest "$guest" "${options[@]}"

@@ -12,7 +12,7 @@ esac
 require_dotnet
 require_packages
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
-"$root/installer/build.sh"
+"$root/installer/build.sh" kvmswitchd kvmswitch kvmswitch-agent demo
 KVMSWITCH_GUEST=$("$root/installer/demo/build-guest.sh")
 export KVMSWITCH_GUEST KVMSWITCH_PROGRAMS=$root/artifacts/publish
 project=$root/tests/KvmSwitch.Benchmarks

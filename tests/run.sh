@@ -7,11 +7,12 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
   cat <<USAGE
-Usage: ${0##*/} [quick|system|lab]... [--chaos N]
+Usage: ${0##*/} [quick|system|lab|windows]... [--chaos N]
 quick   unit, golden, property and architecture tests; no QEMU, under a minute
 system  the programs as they are published, with real QEMU and the demo guest
 lab     a whole Linux host with real USB in QEMU, our programs in it, and their guest in that (see tests/lab/lab.sh); 5 GiB of memory
-Without an argument: quick, system and lab. The lab's chaos has N steps (default 40); KVMSWITCH_LAB_SEED=S repeats one.
+windows the Windows agent, its tray and its installer under Wine, on a screen of their own (screenshots in artifacts/test-results/windows)
+Without an argument: all four, in this order. The lab's chaos has N steps (default 40); KVMSWITCH_LAB_SEED=S repeats one.
 USAGE
 }
 
@@ -65,13 +66,13 @@ count() {
 quick() { if build_tests quick KvmSwitch.Tests; then run_tests quick KvmSwitch.Tests 300; fi; }
 
 system() {
-  if ! "$root/installer/build.sh" || ! KVMSWITCH_GUEST=$("$root/installer/demo/build-guest.sh"); then
+  if ! "$root/installer/build.sh" kvmswitchd kvmswitch kvmswitch-agent demo || ! KVMSWITCH_GUEST=$("$root/installer/demo/build-guest.sh"); then
     say "system: the programs or the demo guest could not be built, so no system test ran."
     broken=1
     return
   fi
   export KVMSWITCH_GUEST KVMSWITCH_PROGRAMS=$root/artifacts/publish
-  if build_tests system KvmSwitch.SystemTests; then run_tests system KvmSwitch.SystemTests 900 -namespace- 'KvmSwitch.SystemTests.Lab*'; fi
+  if build_tests system KvmSwitch.SystemTests; then run_tests system KvmSwitch.SystemTests 900 -namespace- 'KvmSwitch.SystemTests.Lab*' -namespace- 'KvmSwitch.SystemTests.Windows*'; fi
 }
 
 lab() {
@@ -112,22 +113,44 @@ lab() {
   lab again
 }
 
+windows() {
+  local status=0 log=$results/windows.log
+  (require_windows_packages) 2> >(tee "$log" >&2) || status=$?
+  if [ "$status" != 0 ]; then
+    say "  skipped windows: $(tail -n 1 "$log")"
+    skipped=$((skipped + 1))
+    return
+  fi
+  if ! "$root/installer/build.sh" || ! KVMSWITCH_GUEST=$("$root/installer/demo/build-guest.sh"); then
+    say "windows: the programs could not be built, so no test of the Windows side ran."
+    broken=1
+    return
+  fi
+  if ! dotnet publish "$root/tests/KvmSwitch.PipeBridge" -c Release -r win-x64 --self-contained -o "$root/artifacts/tests/pipe-bridge" --nologo -v quiet </dev/null >"$results/windows.bridge.log" 2>&1; then
+    tail -n 20 "$results/windows.bridge.log" >&2
+    say "windows: the pipe's bridge could not be built, so no test of the Windows side ran."
+    broken=1
+    return
+  fi
+  export KVMSWITCH_GUEST KVMSWITCH_PROGRAMS=$root/artifacts/publish
+  if build_tests windows KvmSwitch.SystemTests; then run_tests windows KvmSwitch.SystemTests 360 -namespace 'KvmSwitch.SystemTests.Windows*'; fi
+}
+
 tiers=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
-    quick | system | lab) tiers+=("$1") ;;
+    quick | system | lab | windows) tiers+=("$1") ;;
     --chaos)
       case ${2-} in '' | *[!0-9]*) say "--chaos needs a number of steps, as in '--chaos 500'."; exit 2 ;; esac
       export KVMSWITCH_LAB_CHAOS=$2
       shift
       ;;
-    windows) say "The windows tier does not exist yet: run 'tests/run.sh quick', 'system' or 'lab'."; exit 2 ;;
     *) usage >&2; exit 2 ;;
   esac
   shift
 done
-if [ ${#tiers[@]} = 0 ]; then tiers=(quick system lab); fi
+if [ ${#tiers[@]} = 0 ]; then tiers=(quick system lab windows); fi
 
 require_dotnet
 require_packages

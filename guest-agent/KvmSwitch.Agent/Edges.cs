@@ -1,5 +1,7 @@
 using KvmSwitch.Agent.Devices;
+using KvmSwitch.Agent.Enrolment;
 using KvmSwitch.Agent.Hotkeys;
+using KvmSwitch.Proto.V1;
 
 namespace KvmSwitch.Agent;
 
@@ -35,9 +37,38 @@ internal interface IGuestKey : IDisposable
     /// <summary>PKCS#10 request for this key, DER.</summary>
     byte[] CertificateRequest { get; }
 
-    /// <summary>The key and its certificate (DER) as PKCS#12 without password.</summary>
+    /// <summary>Keeps the key together with its certificate (DER). A key that was not kept is gone when this is disposed of.</summary>
     /// <exception cref="System.Security.Cryptography.CryptographicException">The certificate is damaged or for another key.</exception>
-    byte[] ExportPfx(ReadOnlySpan<byte> certificate);
+    GuestCredential Keep(ReadOnlySpan<byte> certificate);
+}
+
+/// <summary>Lets go of storage before it is detached.</summary>
+internal interface IEjector
+{
+    /// <summary>Writes back what the system holds of the device and stops it. May take seconds.</summary>
+    /// <param name="key">Of <see cref="AttachedDevice.Key"/>.</param>
+    /// <returns>Null when it may leave now; else why not, one sentence.</returns>
+    string? Eject(string key);
+}
+
+/// <summary>Hears how things stand with the host. Called in order, on any thread; must return at once.</summary>
+internal interface ILinkListener
+{
+    /// <param name="machine">The machine that this guest is; null when not paired.</param>
+    /// <param name="trouble">Why there is no link, one sentence; null while there is one.</param>
+    void LinkIs(LinkStanding standing, string? machine, string? trouble);
+
+    /// <summary>What the host tells of the switch; null when the link is gone.</summary>
+    void StateIs(GuestState? state);
+}
+
+/// <summary>How things stand with the host.</summary>
+internal enum LinkStanding
+{
+    NotPaired,
+    Unreachable,
+    Refused,
+    Connected,
 }
 
 /// <summary>Turns this guest off.</summary>
@@ -46,6 +77,23 @@ internal interface IPower
     /// <summary>Starts a clean shutdown and returns what was done, for the log.</summary>
     /// <exception cref="IOException">No way to shut down was found; the message says what is missing.</exception>
     string ShutDown();
+}
+
+/// <summary>The system that the agent runs on: what a link needs of it, and the task that keeps it current.</summary>
+internal interface IGuestSystem
+{
+    IDeviceWatcher Devices { get; }
+
+    IHotkeys Hotkeys { get; }
+
+    IPower Power { get; }
+
+    /// <summary>Null where the system has no such thing.</summary>
+    IEjector? Ejector { get; }
+
+    /// <summary>Keeps <see cref="Devices"/> and <see cref="Hotkeys"/> going until cancelled. The first snapshot is there before this returns to its caller.</summary>
+    /// <exception cref="IOException">The system does not let us watch.</exception>
+    Task WatchAsync(CancellationToken cancellationToken);
 }
 
 /// <summary>Where the agent says what it does: one line for each change of state.</summary>

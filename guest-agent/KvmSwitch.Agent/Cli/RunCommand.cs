@@ -1,10 +1,5 @@
 using System.CommandLine;
-using System.Runtime.InteropServices;
-using KvmSwitch.Agent.Devices;
 using KvmSwitch.Agent.Enrolment;
-using KvmSwitch.Agent.Hotkeys;
-using KvmSwitch.Agent.Link;
-using KvmSwitch.Agent.Linux;
 
 namespace KvmSwitch.Agent.Cli;
 
@@ -22,17 +17,6 @@ internal static class RunCommand
     private static async Task RunAsync(IdentityStore store)
     {
         using var termination = new Termination();
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(termination.Token);
-        var devices = new DeviceFeed();
-        var chords = new ChordWatch();
-        var edges = new LinkEdges(devices, chords, new Power(), new StandardError(), TimeProvider.System);
-        var loop = new LinkLoop(store, edges, Root.Version, RuntimeInformation.OSDescription);
-
-        var watching = LinuxDevices.WatchAsync(devices, chords.Take, over.Token);
-        var linking = loop.RunAsync(over.Token);
-        var first = await Task.WhenAny(watching, linking);
-        await over.CancelAsync();
-        await first;
-        await Task.WhenAll(watching, linking);
+        await Platform.RunAsync(store, new StandardError(), termination.Token);
     }
 }

@@ -22,7 +22,7 @@ internal static class StatusCommand
     }
 
     public static string Text(HostIdentity? identity) => identity is null
-        ? "Not paired. Run 'kvmswitch guest pair' on the host, then 'kvmswitch-agent join CODE' here."
+        ? $"Not paired. Run 'kvmswitch guest pair' on the host, then '{AgentProgram.Name} join CODE' here."
         : $"Paired: machine {identity.Machine}, host at {string.Join(", ", identity.Addresses)}.";
 
     public static string Json(HostIdentity? identity)

@@ -18,7 +18,7 @@ internal sealed class IdentityStore(string directory)
         try
         {
             return HostIdentity.TryRead(File.ReadAllBytes(FilePath))
-                ?? throw new BadIdentityException($"{FilePath} is damaged: pair this guest again with 'kvmswitch-agent join CODE'.");
+                ?? throw new BadIdentityException($"{FilePath} is damaged: pair this guest again with '{AgentProgram.Name} join CODE'.");
         }
         catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -27,6 +27,19 @@ internal sealed class IdentityStore(string directory)
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
             throw new BadIdentityException($"{FilePath} can't be read: {refused.Message}", refused);
+        }
+    }
+
+    /// <summary>The stored identity; null also where it is damaged, since such a one names no key.</summary>
+    public HostIdentity? LoadIfWhole()
+    {
+        try
+        {
+            return Load();
+        }
+        catch (BadIdentityException)
+        {
+            return null;
         }
     }
 
@@ -61,6 +74,31 @@ internal sealed class IdentityStore(string directory)
             Linux.Native.SyncDirectory(Directory);
     });
 
+    /// <summary>Removes the identity, and with it the key.</summary>
+    /// <returns>False: there was none.</returns>
+    /// <exception cref="BadIdentityException">It can't be removed.</exception>
+    public bool Remove()
+    {
+        var was = File.Exists(FilePath);
+        var credential = LoadIfWhole()?.Credential;
+        Guarded(() =>
+        {
+            if (was)
+                File.Delete(FilePath);
+            if (System.IO.Directory.Exists(Directory) && !System.IO.Directory.EnumerateFileSystemEntries(Directory).Any())
+                System.IO.Directory.Delete(Directory);
+        });
+        try
+        {
+            credential?.Forget();
+            return was;
+        }
+        catch (CryptographicException refused)
+        {
+            throw new BadIdentityException($"The pairing is removed, but its key stays in the system's store: {refused.Message}", refused);
+        }
+    }
+
     private void Guarded(Action write)
     {
         try
@@ -76,7 +114,7 @@ internal sealed class IdentityStore(string directory)
     private void CreateDirectory()
     {
         if (OperatingSystem.IsWindows())
-            System.IO.Directory.CreateDirectory(Directory);
+            Windows.StateDirectory.Create(Directory);
         else
             System.IO.Directory.CreateDirectory(Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }

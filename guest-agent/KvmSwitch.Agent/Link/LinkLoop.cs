@@ -6,7 +6,14 @@ using KvmSwitch.Agent.Enrolment;
 namespace KvmSwitch.Agent.Link;
 
 /// <summary>What the loop needs from the system that it runs on.</summary>
-internal sealed record LinkEdges(IDeviceWatcher Devices, IHotkeys Hotkeys, IPower Power, IJournal Journal, TimeProvider Time);
+internal sealed record LinkEdges(IDeviceWatcher Devices, IHotkeys Hotkeys, IPower Power, IJournal Journal, TimeProvider Time)
+{
+    /// <summary>Null where the system can't eject.</summary>
+    public IEjector? Ejector { get; init; }
+
+    /// <summary>Null where nobody wants to know.</summary>
+    public ILinkListener? Listener { get; init; }
+}
 
 /// <summary>Keeps a link to the host for ever: waits for pairing, connects, reconnects, follows a new pairing at once.</summary>
 internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string version, string operatingSystem)
@@ -17,6 +24,9 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
     private readonly StateLines lines = new(edges.Journal);
     private readonly BackOff backOff = new();
     private readonly HostDialogue dialogue = new(edges);
+
+    /// <summary>For what this guest tells and asks beside its devices.</summary>
+    public HostDialogue Dialogue => dialogue;
 
     /// <summary>Returns after <paramref name="stop"/>, with the link closed in good order.</summary>
     /// <exception cref="BadIdentityException">The state directory can't be made or watched.</exception>
@@ -42,11 +52,11 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
         {
             if (store.Load() is { } identity)
                 return identity;
-            lines.Say($"Not paired: run 'kvmswitch guest pair' on the host, then 'kvmswitch-agent join CODE' here. Waiting for that in {store.Directory}.");
+            Say(LinkStanding.NotPaired, null, $"Not paired: run 'kvmswitch guest pair' on the host, then '{AgentProgram.Name} join CODE' here. Waiting for that in {store.Directory}.");
         }
         catch (BadIdentityException bad)
         {
-            lines.Say(bad.Message);
+            Say(LinkStanding.NotPaired, null, bad.Message);
         }
 
         return null;
@@ -73,11 +83,11 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
     {
         try
         {
-            return X509CertificateLoader.LoadPkcs12(identity.Pfx, password: null);
+            return identity.Credential.Open();
         }
         catch (CryptographicException damaged)
         {
-            lines.Say($"The stored certificate can't be used ({damaged.Message}): pair this guest again with 'kvmswitch-agent join CODE'.");
+            Say(LinkStanding.Refused, identity.Machine, $"The stored certificate can't be used ({damaged.Message}): pair this guest again with '{AgentProgram.Name} join CODE'.");
             return null;
         }
     }
@@ -105,12 +115,12 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
             }
             catch (LinkRefusedException refused)
             {
-                lines.Say(refused.Message);
+                Say(LinkStanding.Refused, identity.Machine, refused.Message);
                 return RefusedInterval;
             }
             catch (LinkLostException lost) when (dialogue.WasWelcomed)
             {
-                lines.Say($"Lost the host: {lost.Message}. Trying to reach it again.");
+                Say(LinkStanding.Unreachable, identity.Machine, $"Lost the host: {lost.Message}. Trying to reach it again.");
                 backOff.Reset();
                 return backOff.Next(Random.Shared.NextDouble());
             }
@@ -120,7 +130,7 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
             }
         }
 
-        lines.Say($"Can't reach the host: {string.Join("; ", failures)}. Trying again until it answers.");
+        Say(LinkStanding.Unreachable, identity.Machine, $"Can't reach the host: {string.Join("; ", failures)}. Trying again until it answers.");
         return backOff.Next(Random.Shared.NextDouble());
     }
 
@@ -129,9 +139,9 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
     {
         using var channel = new HostChannel(address, ServerTrust.InCa(identity.CaCertificate), certificate);
         // Cancelled by the session itself, in good order: a token here would cut the goodbye off.
-        using var session = new LinkSession(channel.Client.Link(cancellationToken: CancellationToken.None), edges.Devices, edges.Time)
+        using var session = new LinkSession(channel.Client.Link(cancellationToken: CancellationToken.None), edges.Devices, edges.Ejector is not null, edges.Time)
         {
-            Received = message => dialogue.Hear(message, welcome => lines.Say($"Linked to {address} as machine {welcome.Machine}.")),
+            Received = message => dialogue.Hear(message, welcome => Linked(address, welcome.Machine)),
         };
         dialogue.Begin(session);
         try
@@ -141,7 +151,7 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
         catch (RpcException refused) when (refused.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied)
         {
             throw new LinkRefusedException(
-                $"The host at {address} refuses this guest ({refused.Status.Detail.TrimEnd('.')}): pair it again with 'kvmswitch guest pair' there and 'kvmswitch-agent join CODE' here.",
+                $"The host at {address} refuses this guest ({refused.Status.Detail.TrimEnd('.')}): pair it again with 'kvmswitch guest pair' there and '{AgentProgram.Name} join CODE' here.",
                 refused);
         }
         catch (RpcException broken)
@@ -152,6 +162,18 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
         {
             dialogue.End();
         }
+    }
+
+    private void Linked(HostAddress address, string machine)
+    {
+        lines.Say($"Linked to {address} as machine {machine}.");
+        edges.Listener?.LinkIs(LinkStanding.Connected, machine, null);
+    }
+
+    private void Say(LinkStanding standing, string? machine, string line)
+    {
+        lines.Say(line);
+        edges.Listener?.LinkIs(standing, machine, line);
     }
 
     private static async Task WaitAsync(Task task, CancellationToken stop)

@@ -9,6 +9,7 @@ namespace KvmSwitch.Agent.Link;
 internal sealed class LinkSession(
     AsyncDuplexStreamingCall<AgentMessage, HostMessage> call,
     IDeviceWatcher devices,
+    bool canEject,
     TimeProvider time) : IDisposable
 {
     // The host reads all the time: this much unsent means that it stopped, and a new link starts with a complete hello.
@@ -48,7 +49,7 @@ internal sealed class LinkSession(
     /// <exception cref="LinkLostException">This side ended it, or the host closed it; the message says why.</exception>
     public async Task RunAsync(string version, string operatingSystem, CancellationToken stop)
     {
-        Send(Messages.Hello(version, operatingSystem, greeted));
+        Send(Messages.Hello(version, operatingSystem, greeted, canEject));
         await using var leave = stop.Register(Leave);
         await using var impatient = silence.Token.Register(() => End("the host is silent"));
         var sending = UntilEndAsync(SendAllAsync);

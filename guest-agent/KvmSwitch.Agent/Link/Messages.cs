@@ -6,13 +6,16 @@ namespace KvmSwitch.Agent.Link;
 /// <summary>Our values as messages.</summary>
 internal static class Messages
 {
-    public static AgentMessage Hello(string version, string operatingSystem, DeviceSnapshot devices) => new()
+    private static readonly Ability[] Always =
+        [Ability.Sightings, Ability.Hotkeys, Ability.Shutdown, Ability.PciSightings, Ability.ScsiSightings];
+
+    public static AgentMessage Hello(string version, string operatingSystem, DeviceSnapshot devices, bool canEject) => new()
     {
         Hello = new()
         {
             Version = version,
             OperatingSystem = operatingSystem,
-            Abilities = { Ability.Sightings, Ability.Hotkeys, Ability.Shutdown, Ability.PciSightings, Ability.ScsiSightings },
+            Abilities = { Always, canEject ? [Ability.Eject] : [] },
             Devices = { devices.Devices.Select(Device) },
         },
     };
@@ -35,6 +38,15 @@ internal static class Messages
     {
         Request = new() { Id = id, Action = action, Gesture = gesture },
     };
+
+    public static AgentMessage Ejected(ulong id, string? objection) => new()
+    {
+        EjectReply = new() { Id = id, Ok = objection is null, Error = objection ?? "" },
+    };
+
+    public static AgentMessage Session(SessionEvent.Types.Kind kind) => new() { SessionEvent = new() { Kind = kind } };
+
+    public static AgentMessage Report(HotkeyReport report) => new() { HotkeyReport = report };
 
     private static GuestDevice Device(AttachedDevice device) => new()
     {

@@ -17,7 +17,7 @@ internal sealed class ServerTrust(byte[] fingerprint, byte[]? known = null)
     /// Extension of the server's certificate that holds the CA certificate (DER). TLS stacks leave the root out of the chain that
     /// they send, and .NET's server can't be told otherwise; a guest that only has the fingerprint finds the root here.
     /// </summary>
-    public const string CaCertificateExtension = "2.25.304603584148958590035052157355936385069";
+    public const string CaCertificateExtension = "1.2.840.113556.1.8000.2554.58664.33842.327.18190.42410.14406742.7276589";
 
     private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1";
 

@@ -11,8 +11,12 @@ internal sealed class CertificateAuthority : IDisposable
     /// <summary>The name in the server's certificate, whatever its address is: agents ask for it.</summary>
     public const string ServerName = "kvmswitch-host";
 
-    /// <summary>Extension of the server's certificate that holds the authority's (DER); the arc is a UUID (ITU-T X.667).</summary>
-    public const string AuthorityExtension = "2.25.304603584148958590035052157355936385069";
+    /// <summary>
+    /// Extension of the server's certificate that holds the authority's (DER). A UUID in the arcs that Microsoft gives for one
+    /// (learn.microsoft.com/windows/win32/ad/obtaining-an-object-identifier-from-microsoft): a single arc of 128 bits (ITU-T X.667) can't be
+    /// read by GnuTLS, and so not by the SChannel of Wine.
+    /// </summary>
+    public const string AuthorityExtension = "1.2.840.113556.1.8000.2554.58664.33842.327.18190.42410.14406742.7276589";
 
     public const int MaxRequestLength = 8 * 1024;
 
@@ -158,7 +162,7 @@ internal sealed class CertificateAuthority : IDisposable
     private static bool IsOurs(X509Certificate2 server, X509Certificate2 authority)
     {
         using var chain = GuestChain.Create(authority, ServerAuthentication);
-        return chain.Build(server);
+        return chain.Build(server) && server.Extensions.Any(one => one.Oid?.Value == AuthorityExtension);
     }
 
     private static async Task<X509Certificate2?> LoadAsync(string path, CancellationToken cancellationToken)

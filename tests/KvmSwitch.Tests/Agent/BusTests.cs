@@ -139,7 +139,7 @@ public sealed class BusTests : IDisposable
     {
         var host = await TestHost.StartAsync(ca);
         host.Service.Welcome = new() { Machine = "win", HeartbeatIntervalMs = 100, LeaseMs = 2000, Buses = { understood } };
-        new IdentityStore(state.Path).Save(new("win", [HostAddress.TryParse(host.Address)!], ca.Certificate, ca.GuestPfx()));
+        new IdentityStore(state.Path).Save(new("win", [HostAddress.TryParse(host.Address)!], ca.Certificate, new PfxCredential(ca.GuestPfx())));
         return host;
     }
 }

@@ -312,5 +312,5 @@ public sealed class LinkTests : IDisposable
     }
 
     private void Pair(TestCa issuer, params string[] addresses) =>
-        Store.Save(new("win", [.. addresses.Select(one => HostAddress.TryParse(one)!)], issuer.Certificate, issuer.GuestPfx()));
+        Store.Save(new("win", [.. addresses.Select(one => HostAddress.TryParse(one)!)], issuer.Certificate, new PfxCredential(issuer.GuestPfx())));
 }

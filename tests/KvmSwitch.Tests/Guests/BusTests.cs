@@ -167,7 +167,7 @@ public sealed class BusTests
         using var state = new TemporaryDirectory();
         using var certificate = await host.PairAsync(GuestHost.Win);
         new IdentityStore(state.Path).Save(new(
-            "win", [HostAddress.TryParse(host.Endpoint.ToString())!], host.Authority.Certificate.RawData, certificate.Export(X509ContentType.Pkcs12)));
+            "win", [HostAddress.TryParse(host.Endpoint.ToString())!], host.Authority.Certificate.RawData, new PfxCredential(certificate.Export(X509ContentType.Pkcs12))));
         var devices = new DeviceFeed();
         var function = new AttachedDevice("0000:03:00.0", 0x8086, 0x7ae0, "", "0000:00:1e.1", "00.0", Ready: true, "", 1)
         {

@@ -24,8 +24,14 @@ internal sealed record FromService(PipeState? State = null, PipeNotice? Notice =
 /// <param name="Id">Comes back in <see cref="PipeReply"/>.</param>
 /// <param name="Verb">What the host shall do.</param>
 /// <param name="Targets">Devices and sets. Empty with <see cref="PipeVerb.Return"/>: everything that this guest holds.</param>
-/// <param name="Gesture"><c>tray</c> or <c>cli</c>: for the history.</param>
-internal sealed record ToService(ulong Id, PipeVerb Verb, IReadOnlyList<string> Targets, string Gesture);
+/// <param name="Gesture"><c>tray</c>, <c>cli</c> or <c>hotkey</c>: for the history.</param>
+/// <param name="Hotkeys">The line is no request, but tells which hotkeys don't work in this session, complete. Not answered.</param>
+internal sealed record ToService(
+    ulong Id, PipeVerb Verb, IReadOnlyList<string> Targets, string Gesture, IReadOnlyList<PipeHotkeyTrouble>? Hotkeys = null);
+
+/// <param name="Chord">As in <see cref="PipeHotkey"/>.</param>
+/// <param name="Reason">One clause, as <c>another program has it</c>.</param>
+internal sealed record PipeHotkeyTrouble(string Chord, string Reason);
 
 internal enum PipeVerb
 {
@@ -73,8 +79,10 @@ internal sealed record PipeSet(string Name, IReadOnlyList<string> Devices);
 /// <param name="Chord">As the host's configuration spells it.</param>
 /// <param name="Verb">What it does.</param>
 /// <param name="Targets">As in <see cref="ToService"/>.</param>
-/// <param name="Conflict">Another program has this hotkey, so that it does nothing here.</param>
-internal sealed record PipeHotkey(string Chord, PipeVerb Verb, IReadOnlyList<string> Targets, bool Conflict);
+/// <param name="Conflict">Another program has this hotkey, or Windows can't watch it, so that it does nothing here.</param>
+/// <param name="Keys">Positions of the chord, each with the evdev key codes that satisfy it, for whoever registers it.</param>
+internal sealed record PipeHotkey(
+    string Chord, PipeVerb Verb, IReadOnlyList<string> Targets, bool Conflict, IReadOnlyList<IReadOnlyList<int>>? Keys = null);
 
 /// <summary>Something worth a balloon.</summary>
 /// <param name="Kind">What happened.</param>
@@ -101,4 +109,5 @@ internal sealed record PipeReply(ulong Id, string? Error);
     RespectRequiredConstructorParameters = false)]
 [JsonSerializable(typeof(FromService))]
 [JsonSerializable(typeof(ToService))]
+[JsonSerializable(typeof(PipeState))]
 internal sealed partial class PipeJson : JsonSerializerContext;

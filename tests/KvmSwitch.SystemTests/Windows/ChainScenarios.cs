@@ -1,0 +1,143 @@
+using System.Text.Json.Nodes;
+using KvmSwitch.Demo.Harness;
+using Xunit;
+
+namespace KvmSwitch.SystemTests.Windows;
+
+/// <summary>The whole chain: tray or hotkey, service, mutual TLS, daemon, QEMU.</summary>
+[Collection(nameof(WineTier))]
+public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output)
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact(Timeout = 240_000)]
+    public async Task Devices_come_home_by_click_by_hotkey_and_when_the_service_dies()
+    {
+        await using var chain = await ChainHost.StartAsync();
+        await using var service = await InstallAsync(await chain.PairingCodeAsync());
+
+        await chain.GiveAsync("desk");
+        await StartServiceAsync(chain);
+        await using (var tray = await TrayOnScreen.StartAsync(windows))
+        {
+            await WaitForStateAsync(state => Here(state, "keyboard") && Here(state, "mouse"), "keyboard and mouse are here");
+            var menu = await tray.OpenMenuAsync();
+            await windows.Screen.SaveAsync("chain-menu");
+            await windows.Screen.ClickAsync((menu.X + 40, menu.Y + 10));
+            await chain.WaitForHomeAsync("keyboard");
+            await chain.WaitForHomeAsync("mouse");
+
+            await StopServiceAsync(chain);
+            await chain.GiveAsync("keyboard");
+            await StartServiceAsync(chain);
+            await WaitForStateAsync(state => Here(state, "keyboard") && (string?)state["hotkeys"]?[0]?["chord"] is not null, "the hotkey is in force");
+            await PressUntilHomeAsync(chain);
+
+            await DieAsync(chain);
+        }
+    }
+
+    [Fact(Timeout = 240_000)]
+    public async Task The_host_goes_and_comes_back()
+    {
+        await using var chain = await ChainHost.StartAsync();
+        await using var service = await InstallAsync(await chain.PairingCodeAsync());
+        await StartServiceAsync(chain);
+        await WaitForStateAsync(state => (string?)state["link"] == "Connected", "the link is up");
+
+        await chain.Host.EndDaemonAsync(ProcessSignal.Terminate, Stop);
+        await WaitForStateAsync(state => (string?)state["link"] == "Unreachable", "the host is missed");
+        var doctor = await windows.RunAsync(WineDesktop.Agent, "doctor");
+        Assert.Equal(1, doctor.ExitCode);
+        Assert.Contains("broken  host", doctor.Output, StringComparison.Ordinal);
+
+        await chain.Host.StartDaemonAsync(Stop);
+        await WaitForStateAsync(state => (string?)state["link"] == "Connected", "the link is up again");
+        var refused = await windows.RunAsync(WineDesktop.Agent, "take", "nonsense");
+        Assert.Equal(1, refused.ExitCode);
+        Assert.Contains("nonsense", refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Exception", refused.Error, StringComparison.Ordinal);
+    }
+
+    private static bool Here(JsonNode state, string device) =>
+        state["devices"]!.AsArray().Any(one => (string?)one!["name"] == device && one["here"]!.GetValue<bool>());
+
+    /// <summary>Pairs this Windows and sets the service up; undone at the end.</summary>
+    private async Task<Ending> InstallAsync(string code)
+    {
+        var joined = await windows.RunAsync(WineDesktop.Agent, "join", code);
+        Assert.True(joined.ExitCode == 0, joined.Error);
+        var made = await windows.RunAsync("sc.exe", "create", "KvmSwitchAgent", "binPath=", $"{WineDesktop.WindowsPath(WineDesktop.Agent)} service");
+        Assert.True(made.ExitCode == 0, made.Output);
+        return new(async () =>
+        {
+            await windows.RunAsync("net.exe", "stop", "KvmSwitchAgent");
+            await windows.RunAsync("sc.exe", "delete", "KvmSwitchAgent");
+        });
+    }
+
+    private async Task StartServiceAsync(ChainHost chain)
+    {
+        var started = TimeProvider.System.GetTimestamp();
+        var result = await windows.RunAsync("net.exe", "start", "KvmSwitchAgent");
+        Assert.True(result.ExitCode == 0, result.Output);
+        await chain.WaitForLinkAsync(live: true);
+        output.WriteLine($"linked {TimeProvider.System.GetElapsedTime(started).TotalMilliseconds:0} ms after 'net start' was called");
+    }
+
+    private async Task StopServiceAsync(ChainHost chain)
+    {
+        await windows.RunAsync("net.exe", "stop", "KvmSwitchAgent");
+        await chain.WaitForLinkAsync(live: false);
+    }
+
+    /// <summary>The tray registers the hotkey a moment after the state that tells of it.</summary>
+    private async Task PressUntilHomeAsync(ChainHost chain)
+    {
+        await Condition.HoldsAsync(
+            async () =>
+            {
+                await windows.Screen.KeyAsync("ctrl+alt+shift+h");
+                return await chain.Host.PlacementOfAsync("keyboard", Stop) == "host";
+            },
+            "the hotkey brings the keyboard home", WineDesktop.Patience, Stop);
+        var history = await chain.Host.RunAsync(Stop, "history");
+        output.WriteLine($"newest handoff: {history["handoffs"]!.AsArray()[^1]!.ToJsonString()}");
+    }
+
+    /// <summary>The service is killed: the lease ends, the keyboard comes home; started again, it links again.</summary>
+    private async Task DieAsync(ChainHost chain)
+    {
+        await StopServiceAsync(chain);
+        await chain.GiveAsync("keyboard");
+        await StartServiceAsync(chain);
+        var (pid, command) = windows.Processes().Single(process => process.Value.Contains("Agent.exe", StringComparison.Ordinal) && process.Value.EndsWith("service", StringComparison.Ordinal));
+        var started = TimeProvider.System.GetTimestamp();
+        await ForeignProcess.KillAsync(pid, command.Split(' ')[0], WineDesktop.Patience);
+        await chain.WaitForHomeAsync("keyboard");
+        output.WriteLine($"home {TimeProvider.System.GetElapsedTime(started).TotalMilliseconds:0} ms after the service was killed");
+        await StartServiceAsync(chain);
+        await WaitForStateAsync(state => (string?)state["link"] == "Connected" && !Here(state, "keyboard"), "the state is right again");
+    }
+
+    /// <summary>Asks the service, as a user's command line does, until it says what is wanted.</summary>
+    private async Task WaitForStateAsync(Func<JsonNode, bool> wanted, string what)
+    {
+        var last = "nothing";
+        try
+        {
+            await Condition.HoldsAsync(
+                async () =>
+                {
+                    var result = await windows.RunAsync(WineDesktop.Agent, "status", "--json");
+                    last = result.Output + result.Error;
+                    return result.ExitCode == 0 && wanted(JsonNode.Parse(result.Output)!);
+                },
+                what, WineDesktop.Patience, Stop);
+        }
+        catch (TimeoutException late)
+        {
+            throw new TimeoutException($"{late.Message}; the service's last word: {last}", late);
+        }
+    }
+}
