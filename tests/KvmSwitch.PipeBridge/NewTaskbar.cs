@@ -12,6 +12,7 @@ namespace KvmSwitch.PipeBridge;
 internal static unsafe partial class NewTaskbar
 {
     private const uint Delete = 2;
+    private const uint CloseMessage = 0x0010;
     private const nint Everybody = 0xffff;
 
     /// <param name="windowClass">Class of the tray's window.</param>
@@ -23,6 +24,13 @@ internal static unsafe partial class NewTaskbar
         if (window == 0 || ShellNotifyIcon(Delete, ref data) == 0)
             throw new Win32Exception($"'{windowClass}' has no icon.");
         _ = PostMessage(Everybody, RegisterWindowMessage("TaskbarCreated"), 0, 0);
+    }
+
+    /// <exception cref="Win32Exception">There is no such window.</exception>
+    public static void Close(string windowClass)
+    {
+        if (FindWindow(windowClass, null) is not (not 0 and var window) || PostMessage(window, CloseMessage, 0, 0) == 0)
+            throw new Win32Exception($"'{windowClass}' is no window.");
     }
 
     [LibraryImport("user32", EntryPoint = "FindWindowW", StringMarshalling = StringMarshalling.Utf16)]

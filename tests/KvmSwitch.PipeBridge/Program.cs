@@ -5,9 +5,16 @@ using KvmSwitch.PipeBridge;
 // Stands in Windows for a test that runs outside of it.
 //   pipe NAME PORT       serves a named pipe: each connection to it becomes one to a TCP port of the test
 //   new-taskbar CLASS    behaves to a tray as a new taskbar would
+//   close CLASS          asks a window to close
 if (args is ["new-taskbar", var windowClass] && OperatingSystem.IsWindows())
 {
     NewTaskbar.Announce(windowClass);
+    return;
+}
+
+if (args is ["close", var closing] && OperatingSystem.IsWindows())
+{
+    NewTaskbar.Close(closing);
     return;
 }
 
