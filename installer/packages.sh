@@ -24,6 +24,7 @@ missing_packages() {
   have xz || echo xz-utils
   have zstd || echo zstd
   have flock || echo util-linux
+  have xorrisofs || echo xorriso
 }
 
 # The same for the lab, beside those.

@@ -7,7 +7,11 @@ internal abstract class AgentException(string message, Exception? inner = null) 
 internal sealed class BadJoinCodeException(string message) : AgentException(message);
 
 /// <summary>Pairing failed; nothing was stored.</summary>
-internal sealed class JoinFailedException(string message, Exception? inner = null) : AgentException(message, inner);
+internal sealed class JoinFailedException(string message, Exception? inner = null) : AgentException(message, inner)
+{
+    /// <summary>The host could not be asked, or doesn't want to be asked now: the code may still be good.</summary>
+    public bool IsForNow { get; init; }
+}
 
 /// <summary>What is stored about the host can't be used.</summary>
 internal sealed class BadIdentityException(string message, Exception? inner = null) : AgentException(message, inner);

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Daemon.GuestTools;
 using KvmSwitch.Daemon.Machines;
 using KvmSwitch.Daemon.Persistence;
 using KvmSwitch.Daemon.Routes;
@@ -41,12 +42,16 @@ internal sealed class Composition : IAsyncDisposable
 
     public required DaemonState State { get; init; }
 
+    public required PairingDesk Desk { get; init; }
+
+    public required ToolsDesk Tools { get; init; }
+
     /// <summary>Opens what is on the disk and builds the rest. Nothing runs yet.</summary>
     public static async Task<Composition> OpenAsync(
         SwitchConfiguration configuration, DaemonPaths paths, KernelPaths kernel, TimeProvider clock, ILoggerFactory logs,
         CancellationToken cancellationToken)
     {
-        foreach (var directory in new[] { paths.Runtime, paths.State, paths.RuntimeMachines, paths.StateMachines })
+        foreach (var directory in new[] { paths.Runtime, paths.State, paths.RuntimeMachines, paths.StateMachines, paths.GuestTools })
             Directory.CreateDirectory(directory, Permissions(directory, paths));
         var stateLock = StateLock.Take(paths.State);
         var authority = await CertificateAuthority.OpenAsync(paths.State, clock, cancellationToken);
@@ -65,23 +70,25 @@ internal sealed class Composition : IAsyncDisposable
         var switcher = new Switcher(
             new(configuration.Devices, [.. configuration.Machines.Select(machine => machine.Id)], lease) { RescueWithin = configuration.Daemon.RescueWithin }, edges,
             new StateFile(paths.StateFile, logs.CreateLogger<StateFile>()));
-        var switchboard = new Switchboard(configuration, switcher);
+        var switchboard = new Switchboard(configuration, switcher, edges.Machines);
         var state = new DaemonState(configuration, switcher, machines, links);
         signals.Connect(switcher, switchboard, links, state);
+        var desk = new PairingDesk(authority.Fingerprint, () => configuration.Daemon.Advertise, clock);
+        var images = new DiscImages(paths.GuestTools, configuration.Daemon, clock);
         return new(stateLock, configuration, authority, register)
         {
             Sides = sides, Hardware = new(configuration, sides, switcher, switchboard, logs.CreateLogger<HardwareWatch>()), Links = links, Signals = signals, Machines = machines, History = history, Switcher = switcher, Switchboard = switchboard, State = state,
+            Desk = desk, Tools = new(configuration, machines, desk, images, clock, logs.CreateLogger<ToolsDesk>()),
         };
     }
 
     /// <summary>What the gRPC services ask for.</summary>
     public void AddTo(IServiceCollection services, TimeProvider clock)
     {
-        var desk = new PairingDesk(Authority.Fingerprint, () => Configuration.Daemon.Advertise, clock);
         var lease = Configuration.Lease;
         services.AddSingleton(clock).AddSingleton(Switchboard).AddSingleton(Sides).AddSingleton(State).AddSingleton(Machines).AddSingleton(History)
-            .AddSingleton(desk).AddSingleton(Register).AddSingleton(Links).AddSingleton<IGuestListener>(Signals)
-            .AddSingleton(new GuestTrust(Authority, Register, desk, Links, id => Machines.All.ContainsKey(id), clock))
+            .AddSingleton(Desk).AddSingleton(Tools).AddSingleton(Register).AddSingleton(Links).AddSingleton<IGuestListener>(Signals)
+            .AddSingleton(new GuestTrust(Authority, Register, Desk, Links, id => Machines.All.ContainsKey(id), clock))
             .AddSingleton(new GuestLinkSettings(lease.Heartbeat, lease.Timeout, DaemonState.Version));
     }
 
@@ -96,6 +103,7 @@ internal sealed class Composition : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Switcher.DisposeAsync();
+        await Tools.DisposeAsync();
         await Machines.DisposeAsync();
         await Sides.DisposeAsync();
         await History.DisposeAsync();

@@ -13,6 +13,9 @@ internal sealed record DaemonPaths(string Configuration, string Socket, string R
 
     public string DriverMemory => Path.Combine(State, "drivers.json");
 
+    /// <summary>Where images of discs are while they are made.</summary>
+    public string GuestTools => Path.Combine(Runtime, "guest-tools");
+
     public string RuntimeMachines => Path.Combine(Runtime, "machines");
 
     public string StateMachines => Path.Combine(State, "machines");

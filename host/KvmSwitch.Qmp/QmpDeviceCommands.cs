@@ -79,6 +79,11 @@ public static class QmpDeviceCommands
         this QmpClient client, string path, string property, CancellationToken cancellationToken = default) =>
         client.PlainAsync("qom-get", cancellationToken, new JsonObject { ["path"] = path, ["property"] = property });
 
+    /// <summary><c>qom-set</c>: sets one property.</summary>
+    public static Task QomSetAsync(
+        this QmpClient client, string path, string property, JsonNode value, CancellationToken cancellationToken = default) =>
+        client.PlainAsync("qom-set", cancellationToken, new JsonObject { ["path"] = path, ["property"] = property, ["value"] = value });
+
     /// <summary><c>add-fd</c>: gives QEMU a duplicate of a descriptor. Close your own afterwards.</summary>
     /// <param name="client">The session.</param>
     /// <param name="descriptor">Opened with the access mode that QEMU will ask for (a USB node: read and write).</param>

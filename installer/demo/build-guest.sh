@@ -19,7 +19,7 @@ USAGE
 
 # Loaded before the guest says that it is ready, and after. "?" marks what a kernel may lack or have built in under another name.
 early_modules=(virtio_pci virtio_blk ext4 crc32c_generic? virtio_net xhci_pci usbhid hid_generic evdev button? qemu_fw_cfg? pvpanic_pci? pvpanic?)
-late_modules=(usb_storage sd_mod snd_usb_audio? virtio_console? atkbd? psmouse? uas? virtio_scsi? sr_mod?)
+late_modules=(usb_storage sd_mod snd_usb_audio? virtio_console? atkbd? psmouse? uas? virtio_scsi? sr_mod? isofs?)
 command_line='console=ttyS0 panic=-1 quiet tsc=reliable no_timer_check mitigations=off cryptomgr.notests audit=0 apparmor=0'
 
 # The newest generic kernel's image package, and the packages with its modules (Ubuntu splits them).

@@ -13,6 +13,9 @@ internal static class Platform
 
     public static IKeyMaker Keys => OperatingSystem.IsWindows() ? new Windows.Keys.MachineKeyMaker() : new Linux.RsaKeyMaker();
 
+    /// <summary>Where pairing codes may lie ready.</summary>
+    public static IJoinOffers Offers() => OperatingSystem.IsWindows() ? new Windows.WindowsOffers() : new Linux.MountedDrives();
+
     /// <summary>The agent in the foreground, until it is told to stop.</summary>
     public static Task RunAsync(IdentityStore store, IJournal journal, CancellationToken stop) => OperatingSystem.IsWindows()
         ? new Windows.Service.WindowsAgent(store, journal, Root.Version).RunAsync(stop)

@@ -10,6 +10,7 @@ internal static class Root
         var root = new RootCommand("The guest's side of KvmSwitch: links this guest to the host that runs it.")
         {
             JoinCommand.Create(),
+            ForgetCommand.Create(),
             RunCommand.Create(),
         };
         Command[] others = OperatingSystem.IsWindows()

@@ -18,8 +18,22 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
         store.Prepare();
         using var key = keys.Create(hostName);
         var identity = await AskAsync(code, key, hostName, cancellationToken);
+        var before = store.LoadIfWhole();
         store.Save(identity);
+        Forget(before);
         return identity;
+    }
+
+    private static void Forget(HostIdentity? before)
+    {
+        try
+        {
+            before?.Credential.Forget();
+        }
+        catch (CryptographicException)
+        {
+            // The new pairing works; a key that no host accepts any more harms nobody.
+        }
     }
 
     private static async Task<HostIdentity> AskAsync(JoinCode code, IGuestKey key, string hostName, CancellationToken cancellationToken)
@@ -41,7 +55,7 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
             }
             catch (RpcException refused) when (IsAnswer(refused.StatusCode))
             {
-                throw new JoinFailedException(Sentence(refused.Status), refused);
+                throw new JoinFailedException(Sentence(refused.Status), refused) { IsForNow = refused.StatusCode == StatusCode.ResourceExhausted };
             }
             catch (RpcException unreachable) when (!cancellationToken.IsCancellationRequested)
             {
@@ -49,7 +63,7 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
             }
         }
 
-        throw new JoinFailedException($"The host can't be reached: {string.Join("; ", failures)}.");
+        throw new JoinFailedException($"The host can't be reached: {string.Join("; ", failures)}.") { IsForNow = true };
     }
 
     // The host itself has spoken: its other addresses would say the same.

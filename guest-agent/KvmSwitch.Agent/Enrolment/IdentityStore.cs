@@ -30,6 +30,19 @@ internal sealed class IdentityStore(string directory)
         }
     }
 
+    /// <summary>The stored identity; null also where it is damaged, since such a one names no key.</summary>
+    public HostIdentity? LoadIfWhole()
+    {
+        try
+        {
+            return Load();
+        }
+        catch (BadIdentityException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Makes sure, before a one-time code is spent, that an identity could be stored.</summary>
     /// <exception cref="BadIdentityException">The directory can't be made or written.</exception>
     public void Prepare() => Guarded(() =>
@@ -61,6 +74,31 @@ internal sealed class IdentityStore(string directory)
             Linux.Native.SyncDirectory(Directory);
     });
 
+    /// <summary>Removes the identity, and with it the key.</summary>
+    /// <returns>False: there was none.</returns>
+    /// <exception cref="BadIdentityException">It can't be removed.</exception>
+    public bool Remove()
+    {
+        var was = File.Exists(FilePath);
+        var credential = LoadIfWhole()?.Credential;
+        Guarded(() =>
+        {
+            if (was)
+                File.Delete(FilePath);
+            if (System.IO.Directory.Exists(Directory) && !System.IO.Directory.EnumerateFileSystemEntries(Directory).Any())
+                System.IO.Directory.Delete(Directory);
+        });
+        try
+        {
+            credential?.Forget();
+            return was;
+        }
+        catch (CryptographicException refused)
+        {
+            throw new BadIdentityException($"The pairing is removed, but its key stays in the system's store: {refused.Message}", refused);
+        }
+    }
+
     private void Guarded(Action write)
     {
         try
@@ -76,7 +114,7 @@ internal sealed class IdentityStore(string directory)
     private void CreateDirectory()
     {
         if (OperatingSystem.IsWindows())
-            System.IO.Directory.CreateDirectory(Directory);
+            Windows.StateDirectory.Create(Directory);
         else
             System.IO.Directory.CreateDirectory(Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }

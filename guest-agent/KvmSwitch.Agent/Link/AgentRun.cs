@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvmSwitch.Agent.Cli;
 using KvmSwitch.Agent.Enrolment;
 
 namespace KvmSwitch.Agent.Link;
@@ -22,9 +23,12 @@ internal sealed class AgentRun(IdentityStore store, IGuestSystem system, IJourna
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var watching = system.WatchAsync(over.Token);
         var linking = loop.RunAsync(over.Token);
-        var first = await Task.WhenAny(watching, linking);
+        var offers = Platform.Offers();
+        using var drives = offers as IDisposable;
+        var pairing = new AutoPairing(new(Platform.Keys, store), store, offers, system.Devices, journal, TimeProvider.System).RunAsync(over.Token);
+        var first = await Task.WhenAny(watching, linking, pairing);
         await over.CancelAsync();
         await first;
-        await Task.WhenAll(watching, linking);
+        await Task.WhenAll(watching, linking, pairing);
     }
 }

@@ -12,7 +12,7 @@ _kvmswitch() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --socket) socket=(--socket "${COMP_WORDS[++i]}") ;;
-            --to | --for | --timeout | --limit | -n) ((++i)) ;;
+            --to | --for | --lifetime | --timeout | --limit | -n) ((++i)) ;;
             -*) ;;
             vm | guest | hotkeys) [[ -n $verb$group ]] || { group=${COMP_WORDS[i]}; continue; } ;;&
             *) [[ -n $verb ]] || verb=${group:+$group }${COMP_WORDS[i]} ;;
@@ -22,7 +22,7 @@ _kvmswitch() {
     case $prev in
         --socket) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         --to) mapfile -t COMPREPLY < <(compgen -W "$(_kvmswitch_names machines)" -- "$cur"); return ;;
-        --for | --timeout | --limit | -n) return ;;
+        --for | --lifetime | --timeout | --limit | -n) return ;;
     esac
 
     local words='' options='--json --socket --no-color --version --help'
@@ -35,8 +35,9 @@ _kvmswitch() {
         vm) words='list start stop restart kill args' ;;
         'vm start' | 'vm kill' | 'vm args') words=$(_kvmswitch_names machines) ;;
         'vm stop' | 'vm restart') words=$(_kvmswitch_names machines) options+=' --timeout' ;;
-        guest) words='pair list revoke' ;;
+        guest) words='pair tools list revoke' ;;
         'guest pair') words=$(_kvmswitch_names machines) options+=' --for' ;;
+        'guest tools') words=$(_kvmswitch_names machines) options+=' --for --remove' ;;
         hotkeys) words='test' ;;
         'guest revoke') words=$(_kvmswitch_names guests) ;;
         history) options+=' --limit' ;;

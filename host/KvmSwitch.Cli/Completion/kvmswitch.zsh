@@ -46,9 +46,9 @@ _kvmswitch() {
         vm) _arguments -C $common '--timeout[for stop and restart]:time:' '1:verb:(list start stop restart kill args)' '2:machine:{_kvmswitch_names machines}' ;;
         guest)
             if [[ $words[2] == revoke ]]; then
-                _arguments $common '1:verb:(pair list revoke)' '2:guest:{_kvmswitch_names guests}'
+                _arguments $common '1:verb:(pair tools list revoke)' '2:guest:{_kvmswitch_names guests}'
             else
-                _arguments $common '--for[for pair]:time:' '1:verb:(pair list revoke)' '2:machine:{_kvmswitch_names machines}'
+                _arguments $common '--for[for pair and tools]:time:' '--remove[for tools]' '1:verb:(pair tools list revoke)' '2:machine:{_kvmswitch_names machines}'
             fi ;;
         hotkeys) _arguments $common '1:verb:(test)' ;;
         history) _arguments $common '(-n --limit)'{-n,--limit}'[how many]:number:' ;;

@@ -1,3 +1,4 @@
+using Google.Protobuf.WellKnownTypes;
 using KvmSwitch.Cli.Parsing;
 using KvmSwitch.Proto.V1;
 
@@ -27,6 +28,18 @@ internal static class GuestText
 
          """;
 
+    public static string Render(GuestToolsDisc disc, DateTimeOffset now)
+    {
+        var missing = string.Concat(disc.Missing.Select(what => $"\n{Plain.Text(what)}"));
+        var until = Left(disc.Expires, now) is { } left ? $", or in {left}" : "";
+        return $"""
+             '{Plain.Text(disc.Machine)}' sees a disc with {string.Join(", ", disc.Files.Select(Plain.Text))}.
+             In Windows, open setup.cmd on it; in Linux, mount it and run 'sh setup.sh' as root. An agent that is installed
+             already pairs by itself. The disc goes away when the guest has paired{until}.{missing}
+
+             """;
+    }
+
     private static Cell State(PairedGuest guest) => (guest.Revoked, guest.Connected) switch
     {
         (true, _) => new Cell("revoked", Ink.Red),
@@ -34,7 +47,9 @@ internal static class GuestText
         _ => "paired",
     };
 
-    private static string Within(PairingCode code, DateTimeOffset now) => code.Expires?.ToDateTimeOffset() is { } end && end > now
-        ? $" within {DurationText.Format(TimeSpan.FromSeconds(Math.Round((end - now).TotalSeconds / 10) * 10))}"
-        : "";
+    private static string Within(PairingCode code, DateTimeOffset now) => Left(code.Expires, now) is { } left ? $" within {left}" : "";
+
+    private static string? Left(Timestamp? expires, DateTimeOffset now) => expires?.ToDateTimeOffset() is { } end && end > now
+        ? DurationText.Format(TimeSpan.FromSeconds(Math.Round((end - now).TotalSeconds / 10) * 10))
+        : null;
 }

@@ -46,6 +46,7 @@ internal static class CommandTree
     private static Verb GuestCommands() => new("guest", "Decides which guests may talk to the daemon.")
     {
         GuestPairCommand.Definition(),
+        GuestToolsCommand.Definition(),
         GuestListCommand.Definition(),
         GuestRevokeCommand.Definition(),
     };

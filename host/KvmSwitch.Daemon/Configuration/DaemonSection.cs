@@ -14,8 +14,12 @@ internal static partial class DaemonSection
         var user = table.Read("qemu_user", DaemonOptions.Default.QemuUser, User);
         var rescue = table.Read(
             "rescue_within", DaemonOptions.Default.RescueWithin, text => Quantities.Duration(text, TimeSpan.Zero, TimeSpan.FromSeconds(30)), Quantities.DurationForm);
+        var tools = table.Read("guest_tools", DaemonOptions.Default.GuestTools, Quantities.AbsolutePath);
         table.Finish();
-        return new(listen, advertise.IsEmpty ? [.. listen.Select(endPoint => endPoint.ToString())] : advertise, qemu, user) { RescueWithin = rescue };
+        return new(listen, advertise.IsEmpty ? [.. listen.Select(endPoint => endPoint.ToString())] : advertise, qemu, user)
+        {
+            RescueWithin = rescue, GuestTools = tools,
+        };
     }
 
     private static string User(string text) => text switch

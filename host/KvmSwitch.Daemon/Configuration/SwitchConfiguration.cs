@@ -35,6 +35,9 @@ public sealed record DaemonOptions(ImmutableArray<IPEndPoint> Listen, ImmutableA
 
     /// <summary>Plugging a device in twice within this time brings it home; zero: it doesn't.</summary>
     public TimeSpan RescueWithin { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Directory with what is put on a guest's disc; absolute. It may be absent until a disc is asked for.</summary>
+    public string GuestTools { get; init; } = "/usr/share/kvmswitch/guest-tools";
 }
 
 /// <summary>The lease by which a guest holds devices.</summary>

@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Daemon.GuestTools;
 using KvmSwitch.Daemon.Machines;
 using KvmSwitch.Daemon.Persistence;
 using KvmSwitch.Daemon.Routes;
@@ -14,7 +15,7 @@ namespace KvmSwitch.Daemon.Control;
 /// <summary>What the CLI and the desktop program ask for. Only translates: the deciding is done where the state is.</summary>
 internal sealed class ControlService(
     Switchboard switchboard, DaemonState state, MachinePark machines, HandoffLog history, PairingDesk desk, GuestRegister guests, GuestTrust trust,
-    GuestLinks links, HostSides sides)
+    GuestLinks links, HostSides sides, ToolsDesk tools)
     : Proto.V1.Control.ControlBase
 {
     private const int DefaultHistory = 20;
@@ -88,12 +89,7 @@ internal sealed class ControlService(
     public override Task<PairingCode> PairGuest(PairGuestRequest request, ServerCallContext context)
     {
         var machine = switchboard.Machine(request.Machine).Id;
-        if (!state.ListensForGuests)
-        {
-            throw new SwitchException(
-                Failure.Refused, "the daemon listens for no guests; set 'listen' in the section [daemon] to an address that the guest reaches");
-        }
-
+        CheckListening();
         var issued = desk.CreateTicket(machine, request.Lifetime?.ToTimeSpan() ?? PairingDesk.DefaultLifetime);
         return Task.FromResult(new PairingCode { Code = issued.Code, Expires = issued.Expires.ToTimestamp(), Machine = issued.Machine.Value });
     }
@@ -119,6 +115,27 @@ internal sealed class ControlService(
         var reply = new RevokeGuestReply();
         reply.Revoked.AddRange(await trust.RevokeAsync(request.Guest, context.CancellationToken));
         return reply;
+    }
+
+    public override async Task<GuestToolsDisc> ShowGuestTools(ShowGuestToolsRequest request, ServerCallContext context)
+    {
+        var machine = switchboard.Machine(request.Machine).Id;
+        CheckListening();
+        var shown = await tools.ShowAsync(machine, request.Lifetime?.ToTimeSpan() ?? ToolsDesk.MaxLifetime, context.CancellationToken);
+        var reply = new GuestToolsDisc { Machine = shown.Machine.Value, Expires = shown.Expires.ToTimestamp() };
+        reply.Files.AddRange(shown.Files);
+        reply.Missing.AddRange(shown.Missing);
+        return reply;
+    }
+
+    public override async Task<RemoveGuestToolsReply> RemoveGuestTools(MachineRequest request, ServerCallContext context) =>
+        new() { Removed = await tools.RemoveAsync(switchboard.Machine(request.Machine).Id, context.CancellationToken) };
+
+    private void CheckListening()
+    {
+        if (state.ListensForGuests) return;
+        throw new SwitchException(
+            Failure.Refused, "the daemon listens for no guests; set 'listen' in the section [daemon] to an address that the guest reaches");
     }
 
     private static TimeSpan? Patience(StopMachineRequest request) => request.Timeout?.ToTimeSpan() switch

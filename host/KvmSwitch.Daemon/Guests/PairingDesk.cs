@@ -9,7 +9,20 @@ namespace KvmSwitch.Daemon.Guests;
 
 /// <summary>A code to hand to <c>kvmswitch-agent join</c>.</summary>
 /// <param name="Expires">By the clock on the wall, for people; what counts is the monotonic one.</param>
-internal sealed record IssuedCode(string Code, DateTimeOffset Expires, MachineId Machine);
+/// <param name="End">Ends when the code is of no use any more because it was used, replaced or voided. Its time alone does not end it.</param>
+internal sealed record IssuedCode(string Code, DateTimeOffset Expires, MachineId Machine, Task<CodeEnd> End);
+
+/// <summary>Why a code is of no use any more.</summary>
+internal enum CodeEnd
+{
+    /// <summary>A guest presented it; whatever became of its enrolment.</summary>
+    Used,
+
+    /// <summary>A newer one of the same machine was made.</summary>
+    Replaced,
+
+    Voided,
+}
 
 /// <summary>What became of a token that a guest presented.</summary>
 internal enum Redemption
@@ -46,11 +59,27 @@ internal sealed class PairingDesk(byte[] fingerprint, Func<IReadOnlyList<string>
             throw new SwitchException(Failure.Usage, $"a pairing code is good for more than nothing and at most {MaxLifetime.TotalMinutes:0} minutes");
 
         var token = RandomNumberGenerator.GetBytes(TokenLength);
-        lock (gate) codes[machine] = new(token, time.GetTimestamp(), lifetime);
+        var code = new Outstanding(token, time.GetTimestamp(), lifetime);
+        lock (gate)
+        {
+            if (codes.TryGetValue(machine, out var older)) older.End.TrySetResult(CodeEnd.Replaced);
+            codes[machine] = code;
+        }
 
         var ticket = new PairingTicket { CaFingerprint = ByteString.CopyFrom(fingerprint), Token = ByteString.CopyFrom(token) };
         ticket.Addresses.AddRange(addresses());
-        return new(Prefix + Base64Url.EncodeToString(ticket.ToByteArray()), time.GetUtcNow() + lifetime, machine);
+        return new(Prefix + Base64Url.EncodeToString(ticket.ToByteArray()), time.GetUtcNow() + lifetime, machine, code.End.Task);
+    }
+
+    /// <summary>Makes a code worthless, if it still is worth anything.</summary>
+    public void Void(IssuedCode issued)
+    {
+        lock (gate)
+        {
+            if (!codes.TryGetValue(issued.Machine, out var code) || code.End.Task != issued.End) return;
+            codes.Remove(issued.Machine);
+            code.End.TrySetResult(CodeEnd.Voided);
+        }
     }
 
     /// <summary>Takes a code. It is used up by this, whatever becomes of the enrolment.</summary>
@@ -71,7 +100,12 @@ internal sealed class PairingDesk(byte[] fingerprint, Func<IReadOnlyList<string>
                 machine = owner;
             }
 
-            if (found && codes.Remove(machine)) return Redemption.Accepted;
+            if (found && codes.Remove(machine, out var used))
+            {
+                used.End.TrySetResult(CodeEnd.Used);
+                return Redemption.Accepted;
+            }
+
             allowance.TryTake();
             return Redemption.Wrong;
         }
@@ -86,5 +120,8 @@ internal sealed class PairingDesk(byte[] fingerprint, Func<IReadOnlyList<string>
         return guesses[address] = new(GuessesPerMinute, GuessesPerMinute / 60.0, time);
     }
 
-    private sealed record Outstanding(byte[] Token, long Made, TimeSpan Lifetime);
+    private sealed record Outstanding(byte[] Token, long Made, TimeSpan Lifetime)
+    {
+        public TaskCompletionSource<CodeEnd> End { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
 }

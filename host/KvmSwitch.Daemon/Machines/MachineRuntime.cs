@@ -4,6 +4,7 @@ using System.Threading.Channels;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
+using KvmSwitch.Daemon.GuestTools;
 using KvmSwitch.Linux;
 using KvmSwitch.Qmp;
 
@@ -124,6 +125,7 @@ internal sealed partial class MachineRuntime(
         {
             await QemuInput.SweepAsync(client, cancellationToken);
             if (options.ScsiBus is not null) await QemuOpticalDrive.SweepAsync(client, cancellationToken);
+            await QemuToolsDisc.RemoveAsync(client, cancellationToken);
         }
         catch (QmpCommandException refused)
         {
@@ -237,6 +239,16 @@ internal sealed partial class MachineRuntime(
     public Task ConfirmAsync(Device device, ImmutableDictionary<int, GuestIdentity> identities, CancellationToken cancellationToken) =>
         Task.WhenAll(identities.Select(part =>
             links.ConfirmAsync(Id, device, part.Value, GuestSeat.Of(options, device, part.Key).Place, cancellationToken)));
+
+    public async Task EjectAsync(Device device, CancellationToken cancellationToken)
+    {
+        // A controller leaves with all that is plugged into it, and a guest opens an optical drive itself.
+        if (device.Route is not (DeviceRoute.Usb or DeviceRoute.Virtual)) return;
+        for (var slot = 0; slot <= device.BranchPorts.Length; slot++)
+        {
+            if (await links.EjectAsync(Id, device.Id, GuestSeat.Of(options, device, slot).Place, cancellationToken)) log.Ejected(Id, device.Id, "done");
+        }
+    }
 
     public Task DetachAsync(Device device, CancellationToken cancellationToken) => WhileItRunsAsync(
         async client =>

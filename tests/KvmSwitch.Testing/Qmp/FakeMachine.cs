@@ -40,6 +40,7 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
         "qom-get" when FakeQom.FindObject(command.Arguments, _objects) is { } found => FakeQom.GetOf(found, command.Arguments),
         "qom-list" => FakeQom.List(command.Arguments, _devices),
         "qom-get" => FakeQom.Get(command.Arguments, _devices),
+        "qom-set" => FakeQom.Set(command.Arguments, _devices),
         "add-fd" => FdSets.Add(command.Arguments, descriptor()),
         "remove-fd" => FdSets.Remove(command.Arguments),
         "blockdev-add" => BlockNodes.Add(command.Arguments),
@@ -130,6 +131,8 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
             device = device with { HasDescriptor = opened, Attached = node is not null };
         }
 
+        // One that is hot-plugged waits for its drives.
+        if (driver == "usb-bot") device = device with { Attached = false };
         _devices.Add(id, device);
         return FakeOutcome.Done();
     }
@@ -163,8 +166,10 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
             return FakeOutcome.Done();
         }
 
-        Take(id);
-        return FakeOutcome.Done() with { After = [FakeEvent.Deleted(id)] };
+        // With a bridge go its drives, and their events come first.
+        List<string> gone = [.. _devices.Values.Where(child => FakeDeviceRules.Text(child.Properties, "bus") == $"{id}.0" && device.Driver == "usb-bot").Select(child => child.Id), id];
+        gone.ForEach(Take);
+        return FakeOutcome.Done() with { After = [.. gone.Select(FakeEvent.Deleted)] };
     }
 
     private FakeOutcome SetRunning(bool running)

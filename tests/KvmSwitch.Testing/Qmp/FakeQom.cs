@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace KvmSwitch.Testing.Qmp;
@@ -50,6 +51,18 @@ internal static class FakeQom
             var device when name is not null && device.Properties[name] is { } value => FakeOutcome.Done(value.DeepClone()),
             var device => FakeOutcome.Refused($"Property '{device.Driver}.{name}' not found"),
         };
+    }
+
+    /// <summary>Of a USB device, <c>attached</c> alone can be set here.</summary>
+    internal static FakeOutcome Set(JsonObject arguments, IDictionary<string, FakeDevice> devices)
+    {
+        var (path, name) = (FakeDeviceRules.Text(arguments, "path"), FakeDeviceRules.Text(arguments, "property"));
+        if (Find(path, devices.AsReadOnly()) is not { } device) return NotFound(path);
+        if (name != "attached" || device.Driver != "usb-bot") return FakeOutcome.Refused($"Property '{device.Driver}.{name}' not found");
+        if (arguments["value"]?.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False))
+            return FakeOutcome.Refused("Invalid parameter type for 'attached', expected: boolean");
+        devices[device.Id] = device with { Attached = arguments["value"]!.GetValue<bool>() };
+        return FakeOutcome.Done();
     }
 
     private static FakeOutcome NotFound(string? path) => FakeOutcome.Refused($"Device '{path}' not found", "DeviceNotFound");

@@ -168,7 +168,7 @@ public sealed class AgainstDaemonTests : IAsyncLifetime
         Assert.StartsWith("/usr/bin/qemu-system-x86_64 \\\n  -name win", (await RunAsync("vm", "args")).Out);
         Assert.StartsWith("GUEST", (await RunAsync("guest", "list")).Out);
         Assert.StartsWith("WHEN", (await RunAsync("history")).Out);
-        foreach (string[] verb in new string[][] { ["vm", "list"], ["vm", "args"], ["guest", "list"], ["history"], ["guest", "pair"], ["guest", "revoke", "77"] })
+        foreach (string[] verb in new string[][] { ["vm", "list"], ["vm", "args"], ["guest", "list"], ["history"], ["guest", "pair"], ["guest", "revoke", "77"], ["guest", "tools"], ["guest", "tools", "--remove"] })
         {
             using var json = JsonDocument.Parse((await RunAsync([.. verb, "--json"])).Out);
             Assert.Equal(JsonValueKind.Object, json.RootElement.ValueKind);
@@ -180,6 +180,23 @@ public sealed class AgainstDaemonTests : IAsyncLifetime
     {
         var run = await RunAsync("guest", "pair", "win");
         Assert.Equal("KS1-abc\n\nIn the guest of 'win', run within 10m:\n  kvmswitch-agent join KS1-abc\n", run.Out);
+    }
+
+    [Fact]
+    public async Task A_disc_is_told_with_what_to_do_in_the_guest_and_what_is_missing_on_it()
+    {
+        var run = await RunAsync("guest", "tools", "win");
+        Assert.Equal(
+            """
+            'win' sees a disc with kvmswitch.join, setup.cmd.
+            In Windows, open setup.cmd on it; in Linux, mount it and run 'sh setup.sh' as root. An agent that is installed
+            already pairs by itself. The disc goes away when the guest has paired, or in 10m.
+            nothing for Linux: kvmswitch-agent is not in /tools
+
+            """,
+            run.Out);
+        Assert.Equal("the disc is gone, and its code is void\n", (await RunAsync("guest", "tools", "win", "--remove")).Out);
+        Assert.Equal("there was no disc\n", (await RunAsync("guest", "tools", "--remove")).Out);
     }
 
     [Fact]

@@ -69,6 +69,18 @@ public sealed class FakeControl : Control.ControlBase
     public override Task<PairingCode> PairGuest(PairGuestRequest request, ServerCallContext context) =>
         AnswerAsync(request, new PairingCode { Code = "KS1-abc", Machine = "win", Expires = Timestamp.FromDateTimeOffset(Examples.Now.AddMinutes(10)) }, context);
 
+    public override Task<GuestToolsDisc> ShowGuestTools(ShowGuestToolsRequest request, ServerCallContext context) => AnswerAsync(
+        request,
+        new GuestToolsDisc
+        {
+            Machine = "win", Expires = Timestamp.FromDateTimeOffset(Examples.Now.AddMinutes(10)), Files = { "kvmswitch.join", "setup.cmd" },
+            Missing = { "nothing for Linux: kvmswitch-agent is not in /tools" },
+        },
+        context);
+
+    public override Task<RemoveGuestToolsReply> RemoveGuestTools(MachineRequest request, ServerCallContext context) =>
+        AnswerAsync(request, new RemoveGuestToolsReply { Removed = request.Machine == "win" }, context);
+
     public override Task<GuestList> ListGuests(ListGuestsRequest request, ServerCallContext context) => AnswerAsync(request, Guests, context);
 
     public override Task<RevokeGuestReply> RevokeGuest(RevokeGuestRequest request, ServerCallContext context) =>

@@ -10,7 +10,7 @@ public sealed class ConfigurationErrorTests
     public static TheoryData<string, string> Mistakes { get; } = new()
     {
         { "[machine.win]|memroy = \"4G\"", "f:2:1: machine.win.memroy: is no key that belongs here; did you mean 'memory'?" },
-        { "[daemon]|colour = 1", "f:2:1: daemon.colour: is no key that belongs here; the keys are advertise, listen, qemu, qemu_user, rescue_within" },
+        { "[daemon]|colour = 1", "f:2:1: daemon.colour: is no key that belongs here; the keys are advertise, guest_tools, listen, qemu, qemu_user, rescue_within" },
         { "[machin.win]", "f:1:2: machin: is no key that belongs here; did you mean 'machine'?" },
         { "[machine.win]|  cpus = \"3\"", "f:2:10: machine.win.cpus: is a string; write a number without quotes" },
         { "[machine.win]|cpus = 0", "f:2:8: machine.win.cpus: is 0; write a number from 1 to 255" },

@@ -14,6 +14,23 @@ internal static class GuestJson
         json.WriteEndObject();
     }
 
+    public static void Write(Utf8JsonWriter json, GuestToolsDisc disc)
+    {
+        json.WriteStartObject();
+        json.WriteString("machine", disc.Machine);
+        json.Time("expires", disc.Expires);
+        json.List("files", disc.Files);
+        json.List("missing", disc.Missing);
+        json.WriteEndObject();
+    }
+
+    public static void Write(Utf8JsonWriter json, RemoveGuestToolsReply reply)
+    {
+        json.WriteStartObject();
+        json.WriteBoolean("removed", reply.Removed);
+        json.WriteEndObject();
+    }
+
     public static void Write(Utf8JsonWriter json, GuestList list)
     {
         json.WriteStartObject();

@@ -23,6 +23,7 @@ internal static class DemoConfiguration
             listen = ["127.0.0.1:{{port}}"]
             advertise = ["10.0.2.2:{{port}}"]   # the loopback address of the host, as QEMU's user network shows it to the guest
             qemu_user = "{{QemuUser}}"
+            guest_tools = "{{directory}}/guest-tools"
 
             [machine.demo]
             accelerator = "{{accelerator}}"

@@ -59,6 +59,7 @@ public sealed class DemoHost : IAsyncDisposable
         var directory = System.IO.Directory.CreateTempSubdirectory("kvmswitch-").FullName;
         var host = new DemoHost(inputs, directory, FreePort());
         await host.CopyGuestAsync(cancellation);
+        File.CreateSymbolicLink(Path.Combine(directory, "guest-tools"), Path.GetFullPath(inputs.Programs));
         var text = await DemoConfiguration.RenderAsync(directory, host.Port, cancellation);
         await File.WriteAllTextAsync(host.Configuration, edit is null ? text : edit(text), cancellation);
         return host;
