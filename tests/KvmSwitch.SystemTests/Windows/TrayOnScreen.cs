@@ -53,6 +53,11 @@ internal sealed class TrayOnScreen : IAsyncDisposable
         Icon = new(bar.X + bar.Width - Cell, bar.Y + bar.Height - Cell, Cell, Cell);
     }
 
+    /// <summary>A point on a menu's row. From the right, since the icon's tip beside it may reach further to the left.</summary>
+    /// <param name="menu">Where the menu is, as <see cref="OpenMenuAsync"/> found it.</param>
+    /// <param name="below">Pixels below the menu's upper edge.</param>
+    public static (int X, int Y) Row(Area menu, int below) => (menu.X + menu.Width - 100, menu.Y + below);
+
     /// <summary>Waits until the icon has a colour.</summary>
     public Task WaitForLookAsync(int colour, string what) => Condition.HoldsAsync(
         () =>

@@ -47,7 +47,7 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
         await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
         var menu = await tray.OpenMenuAsync();
         await windows.Screen.SaveAsync("tray-menu");
-        await windows.Screen.ClickAsync((menu.X + 40, menu.Y + 10));
+        await windows.Screen.ClickAsync(TrayOnScreen.Row(menu, 10));
         AssertReturn(await service.NextRequestAsync());
     }
 
@@ -69,7 +69,7 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
         await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
         var menu = await tray.OpenMenuAsync();
         // Give back, ask for the keyboard, a line, keyboard, trackball, and then the audio interface.
-        await windows.Screen.ClickAsync((menu.X + 40, menu.Y + 88));
+        await windows.Screen.ClickAsync(TrayOnScreen.Row(menu, 87));
         var request = await service.NextRequestAsync();
         Assert.Equal(("Request", "audio"), ((string?)request["verb"], (string?)request["targets"]![0]));
 

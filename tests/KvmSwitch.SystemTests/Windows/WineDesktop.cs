@@ -82,6 +82,9 @@ public sealed class WineDesktop : IAsyncLifetime
         await SetAsync(@"HKCU\Software\Wine\Explorer\Desktops", "kvm", "1024x768");
         // Wine's taskbar is white.
         await SetAsync(@"HKCU\Software\Microsoft\Windows\CurrentVersion\Themes\Personalize", "SystemUsesLightTheme", "1", "REG_DWORD");
+        // Windows finds glyphs of other scripts in other fonts; Wine has to be given one that has them all.
+        foreach (var font in (string[])["Tahoma", "MS Shell Dlg", "MS Shell Dlg 2", "Segoe UI"])
+            await SetAsync(@"HKCU\Software\Wine\Fonts\Replacements", font, "VL Gothic");
         KeepAlive();
         await StartExplorerAsync();
     }
