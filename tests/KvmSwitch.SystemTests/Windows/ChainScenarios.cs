@@ -21,9 +21,10 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         await using (var tray = await TrayOnScreen.StartAsync(windows))
         {
             await WaitForStateAsync(state => Here(state, "keyboard") && Here(state, "mouse"), "keyboard and mouse are here");
+            await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the icon says so");
             var menu = await tray.OpenMenuAsync();
             await windows.Screen.SaveAsync("chain-menu");
-            await windows.Screen.ClickAsync((menu.X + 40, menu.Y + 10));
+            await windows.Screen.ClickAsync(TrayOnScreen.Row(menu, 10));
             await chain.WaitForHomeAsync("keyboard");
             await chain.WaitForHomeAsync("mouse");
 

@@ -82,6 +82,9 @@ public sealed class WineDesktop : IAsyncLifetime
         await SetAsync(@"HKCU\Software\Wine\Explorer\Desktops", "kvm", "1024x768");
         // Wine's taskbar is white.
         await SetAsync(@"HKCU\Software\Microsoft\Windows\CurrentVersion\Themes\Personalize", "SystemUsesLightTheme", "1", "REG_DWORD");
+        // Windows finds glyphs of other scripts in other fonts; Wine has to be given one that has them all.
+        foreach (var font in (string[])["Tahoma", "MS Shell Dlg", "MS Shell Dlg 2", "Segoe UI"])
+            await SetAsync(@"HKCU\Software\Wine\Fonts\Replacements", font, "VL Gothic");
         KeepAlive();
         await StartExplorerAsync();
     }
@@ -114,14 +117,6 @@ public sealed class WineDesktop : IAsyncLifetime
     /// <summary>The Windows processes that run now, with the ids that Linux gave them.</summary>
     public IReadOnlyDictionary<int, string> Processes() => WineProcesses.In(Prefix);
 
-    /// <summary>Kills Explorer, which has the tray, and starts it anew.</summary>
-    public async Task RestartExplorerAsync()
-    {
-        foreach (var (pid, command) in Processes().Where(process => process.Value.Contains("explorer.exe", StringComparison.OrdinalIgnoreCase)))
-            await ForeignProcess.KillAsync(pid, command.Split(' ')[0], Patience);
-        await StartExplorerAsync();
-    }
-
     public async ValueTask DisposeAsync()
     {
         // The wineserver of this prefix and all that runs in it; -w waits for the end.
@@ -141,7 +136,6 @@ public sealed class WineDesktop : IAsyncLifetime
     private async Task StartExplorerAsync()
     {
         var before = Screen.Look();
-        if (_explorer is not null) await _explorer.DisposeAsync();
         _explorer = Start("explorer.exe", "/desktop");
         await Condition.HoldsAsync(() => Screen.Look().ChangedSince(before) is not null, "the desktop is there", Patience, Stop);
     }

@@ -122,6 +122,9 @@ internal static unsafe partial class TrayNative
     [LibraryImport("user32")]
     public static partial int DestroyMenu(nint menu);
 
+    [LibraryImport("user32")]
+    public static partial int EndMenu();
+
     [LibraryImport("user32", EntryPoint = "MessageBoxW", StringMarshalling = StringMarshalling.Utf16)]
     public static partial int MessageBox(nint window, string text, string caption, uint type);
 

@@ -131,6 +131,8 @@ internal sealed unsafe class TrayWindow : IDisposable
                 events.AppearanceChanged();
                 return false;
             case TrayNative.Close or TrayNative.Destroy:
+                // An open menu has a loop of its own, which would swallow the end.
+                _ = TrayNative.EndMenu();
                 TrayNative.PostQuitMessage(0);
                 return true;
             case TrayNative.EndSession when wParam != 0:
