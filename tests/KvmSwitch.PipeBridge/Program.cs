@@ -1,8 +1,24 @@
 using System.IO.Pipes;
 using System.Net.Sockets;
+using KvmSwitch.PipeBridge;
 
-// A named pipe of Windows, served by a TCP port of the test that runs outside of it: each connection to the pipe becomes one to the port.
-var (name, port) = (args[0], int.Parse(args[1]));
+// Stands in Windows for a test that runs outside of it.
+//   pipe NAME PORT       serves a named pipe: each connection to it becomes one to a TCP port of the test
+//   new-taskbar CLASS    behaves to a tray as a new taskbar would
+//   close CLASS          asks a window to close
+if (args is ["new-taskbar", var windowClass] && OperatingSystem.IsWindows())
+{
+    NewTaskbar.Announce(windowClass);
+    return;
+}
+
+if (args is ["close", var closing] && OperatingSystem.IsWindows())
+{
+    NewTaskbar.Close(closing);
+    return;
+}
+
+var (name, port) = (args[1], int.Parse(args[2]));
 Console.WriteLine("ready");
 while (true)
 {

@@ -13,7 +13,7 @@ namespace KvmSwitch.SystemTests.Windows;
 /// </summary>
 internal sealed class FakeService : IAsyncDisposable
 {
-    private static readonly string Bridge = Path.GetFullPath(Path.Combine(SharedDemo.Inputs.Programs, "../tests/pipe-bridge/KvmSwitch.PipeBridge.exe"));
+    public static readonly string Bridge = Path.GetFullPath(Path.Combine(SharedDemo.Inputs.Programs, "../tests/pipe-bridge/KvmSwitch.PipeBridge.exe"));
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _over = new();
     private readonly Channel<JsonNode> _requests = Channel.CreateUnbounded<JsonNode>();
@@ -59,7 +59,7 @@ internal sealed class FakeService : IAsyncDisposable
         var service = new FakeService(state);
         service._listener.Start();
         _ = service.AcceptAsync();
-        service._bridge = windows.Start(Bridge, "KvmSwitch.Agent", $"{((IPEndPoint)service._listener.LocalEndpoint).Port}");
+        service._bridge = windows.Start(Bridge, "pipe", "KvmSwitch.Agent", $"{((IPEndPoint)service._listener.LocalEndpoint).Port}");
         await service._bridge.WaitForOutputAsync(text => text.StartsWith("ready", StringComparison.Ordinal), "the pipe is served");
         return service;
     }

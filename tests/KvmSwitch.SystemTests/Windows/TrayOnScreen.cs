@@ -8,6 +8,10 @@ internal sealed class TrayOnScreen : IAsyncDisposable
 {
     // Wine shows a taskbar as long as it has icons; the newest icon stands at its right end.
     private const int Cell = 20;
+
+    /// <summary>A colour that only one look has, on a light taskbar (guest-agent/KvmSwitch.Agent/Windows/Tray/IconArt.cs).</summary>
+    public const int KeyboardHere = 0x0063b1, AtHost = 0x1f1f1f, CutOff = 0xd13438;
+
     private readonly WineDesktop _windows;
     private readonly Picture _bare;
 
@@ -49,6 +53,23 @@ internal sealed class TrayOnScreen : IAsyncDisposable
         Icon = new(bar.X + bar.Width - Cell, bar.Y + bar.Height - Cell, Cell, Cell);
     }
 
+    /// <summary>Waits until the icon has a colour.</summary>
+    public Task WaitForLookAsync(int colour, string what) => Condition.HoldsAsync(
+        () =>
+        {
+            var now = _windows.Screen.Look();
+            return Enumerable.Range(Icon.Y, Icon.Height).Any(y => Enumerable.Range(Icon.X, Icon.Width).Any(x => now[x, y] == colour));
+        },
+        what, WineDesktop.Patience, Stop);
+
+    /// <summary>Asks the tray to end, as the end of a session does.</summary>
+    public async Task CloseAsync()
+    {
+        await _windows.RunAsync(FakeService.Bridge, "close", "KvmSwitchTray");
+        var ended = await Program.WaitForExitAsync();
+        Assert.Equal((0, ""), (ended.ExitCode, ended.Error));
+    }
+
     /// <summary>Opens the menu with the right button.</summary>
     /// <returns>Where it is.</returns>
     public async Task<Area> OpenMenuAsync()
@@ -62,6 +83,14 @@ internal sealed class TrayOnScreen : IAsyncDisposable
     {
         await Program.DisposeAsync();
         await _windows.Screen.MoveAsync((300, 300));
-        await Condition.HoldsAsync(() => _windows.Screen.Look().ChangedSince(_bare) is null, "the tray's icon is gone", WineDesktop.Patience, Stop);
+        try
+        {
+            await Condition.HoldsAsync(() => _windows.Screen.Look().ChangedSince(_bare) is null, "the tray's icon is gone", WineDesktop.Patience, Stop);
+        }
+        catch (TimeoutException)
+        {
+            await _windows.Screen.SaveAsync($"late-{TestContext.Current.TestMethod?.MethodName}");
+            throw;
+        }
     }
 }

@@ -26,12 +26,15 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
         output.WriteLine($"icon {tray.Delay.TotalMilliseconds:0} ms after the start");
         Assert.True(tray.Delay < TimeSpan.FromSeconds(10), $"the icon took {tray.Delay}");
 
-        await windows.Screen.SaveAsync("tray-icon-here");
-        foreach (var (state, name) in new[] { (AtHost, "at-host"), (CutOff("Unreachable", "Nobody listens at 192.168.1.2."), "cut-off") })
+        foreach (var (state, colour, name) in new[]
         {
-            var before = windows.Screen.Look();
+            (Here, TrayOnScreen.KeyboardHere, "here"),
+            (AtHost, TrayOnScreen.AtHost, "at-host"),
+            (FakeService.CutOff("Unreachable", "Nobody listens at 192.168.1.2."), TrayOnScreen.CutOff, "cut-off"),
+        })
+        {
             await service.TellAsync(state);
-            await windows.Screen.WaitForChangeAsync(before, $"the icon says {name}", tray.Covers);
+            await tray.WaitForLookAsync(colour, $"the icon says {name}");
             await windows.Screen.SaveAsync($"tray-icon-{name}");
         }
     }
@@ -41,6 +44,7 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
     {
         await using var service = await StartAsync(windows, Here);
         await using var tray = await TrayOnScreen.StartAsync(windows);
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
         var menu = await tray.OpenMenuAsync();
         await windows.Screen.SaveAsync("tray-menu");
         await windows.Screen.ClickAsync((menu.X + 40, menu.Y + 10));
@@ -52,18 +56,20 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
     {
         await using var service = await StartAsync(windows, Here);
         await using var tray = await TrayOnScreen.StartAsync(windows);
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
         await windows.Screen.ClickAsync(tray.Icon.Centre, times: 2);
         AssertReturn(await service.NextRequestAsync());
     }
 
     [Fact(Timeout = 120_000)]
-    public async Task A_device_is_asked_for_with_keys_alone_and_a_no_is_told()
+    public async Task A_device_is_asked_for_and_a_no_is_told()
     {
         await using var service = await StartAsync(windows, Here);
         await using var tray = await TrayOnScreen.StartAsync(windows);
-        await tray.OpenMenuAsync();
-        // Give back, ask for the keyboard (off), keyboard, trackball, audio: lines are passed over.
-        await windows.Screen.KeyAsync("Down", "Down", "Down", "Down", "Down", "Return");
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
+        var menu = await tray.OpenMenuAsync();
+        // Give back, ask for the keyboard, a line, keyboard, trackball, and then the audio interface.
+        await windows.Screen.ClickAsync((menu.X + 40, menu.Y + 88));
         var request = await service.NextRequestAsync();
         Assert.Equal(("Request", "audio"), ((string?)request["verb"], (string?)request["targets"]![0]));
 
@@ -78,6 +84,7 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
     {
         await using var service = await StartAsync(windows, Here);
         await using var tray = await TrayOnScreen.StartAsync(windows);
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
         var quiet = windows.Screen.Look();
         await service.NoticeAsync("Arrived", "Keyboard");
         await windows.Screen.WaitForChangeAsync(quiet, "the balloon is there", area => area.Width > 100);
@@ -85,7 +92,22 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
     }
 
     [Fact(Timeout = 120_000)]
-    public async Task It_survives_Explorer_and_a_kill_and_there_is_one_alone()
+    public async Task It_comes_again_on_a_new_taskbar_and_leaves_it_in_good_order()
+    {
+        await using var service = await StartAsync(windows, Here);
+        await using var tray = await TrayOnScreen.StartAsync(windows);
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
+        var taskbar = await windows.RunAsync(Bridge, "new-taskbar", "KvmSwitchTray");
+        Assert.True(taskbar.ExitCode == 0, taskbar.Error);
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the icon is there again");
+        await windows.Screen.SaveAsync("tray-on-new-taskbar");
+        await windows.Screen.ClickAsync(tray.Icon.Centre, times: 2);
+        AssertReturn(await service.NextRequestAsync());
+        await tray.CloseAsync();
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task It_comes_again_after_a_kill_and_there_is_one_alone()
     {
         await using var service = await StartAsync(windows, Here);
         await using (var first = await TrayOnScreen.StartAsync(windows))
@@ -93,17 +115,28 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
             var second = await windows.RunAsync(WineDesktop.Agent, "tray");
             Assert.Equal((0, ""), (second.ExitCode, second.Error));
             Assert.False(first.Program.HasExited);
-
-            await windows.RestartExplorerAsync();
-            await first.FindAgainAsync();
-            await windows.Screen.SaveAsync("tray-after-explorer");
-            await windows.Screen.ClickAsync(first.Icon.Centre, times: 2);
-            AssertReturn(await service.NextRequestAsync());
         }
 
         await using var again = await TrayOnScreen.StartAsync(windows);
+        await again.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
         await windows.Screen.ClickAsync(again.Icon.Centre, times: 2);
         AssertReturn(await service.NextRequestAsync());
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task Without_a_service_tray_and_commands_say_so()
+    {
+        await using var tray = await TrayOnScreen.StartAsync(windows);
+        await tray.WaitForLookAsync(TrayOnScreen.CutOff, "nothing can be switched");
+        var status = await windows.RunAsync(WineDesktop.Agent, "status");
+        Assert.Equal((1, ""), (status.ExitCode, status.Output));
+        Assert.Contains("not installed", status.Error, StringComparison.Ordinal);
+        var doctor = await windows.RunAsync(WineDesktop.Agent, "doctor", "--json");
+        var checks = JsonNode.Parse(doctor.Output)!["checks"]!.AsArray().ToDictionary(check => (string)check!["name"]!, check => (string)check!["outcome"]!, StringComparer.Ordinal);
+        Assert.Equal((1, "broken", "ok"), (doctor.ExitCode, checks["service"], checks["tray"]));
+        await tray.OpenMenuAsync();
+        await windows.Screen.SaveAsync("tray-menu-no-service");
+        await tray.CloseAsync();
     }
 
     [Fact(Timeout = 120_000)]
@@ -111,9 +144,9 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
     {
         await using var service = await StartAsync(windows, Here);
         await using var tray = await TrayOnScreen.StartAsync(windows, "--language", "ja");
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
         await tray.OpenMenuAsync();
         await windows.Screen.SaveAsync("tray-menu-japanese");
-        await windows.Screen.KeyAsync("Escape");
     }
 
     private static void AssertReturn(JsonNode request)

@@ -114,14 +114,6 @@ public sealed class WineDesktop : IAsyncLifetime
     /// <summary>The Windows processes that run now, with the ids that Linux gave them.</summary>
     public IReadOnlyDictionary<int, string> Processes() => WineProcesses.In(Prefix);
 
-    /// <summary>Kills Explorer, which has the tray, and starts it anew.</summary>
-    public async Task RestartExplorerAsync()
-    {
-        foreach (var (pid, command) in Processes().Where(process => process.Value.Contains("explorer.exe", StringComparison.OrdinalIgnoreCase)))
-            await ForeignProcess.KillAsync(pid, command.Split(' ')[0], Patience);
-        await StartExplorerAsync();
-    }
-
     public async ValueTask DisposeAsync()
     {
         // The wineserver of this prefix and all that runs in it; -w waits for the end.
@@ -141,7 +133,6 @@ public sealed class WineDesktop : IAsyncLifetime
     private async Task StartExplorerAsync()
     {
         var before = Screen.Look();
-        if (_explorer is not null) await _explorer.DisposeAsync();
         _explorer = Start("explorer.exe", "/desktop");
         await Condition.HoldsAsync(() => Screen.Look().ChangedSince(before) is not null, "the desktop is there", Patience, Stop);
     }
