@@ -117,6 +117,13 @@ public interface IMachineSide
     /// <exception cref="SwitchException">QEMU refused, or doesn't answer.</exception>
     Task AttachAsync(Attachment attachment, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Asks the guest to let go of storage before it is detached: while somebody there uses it, taking it away would lose data. Returns at
+    /// once where nobody can be asked.
+    /// </summary>
+    /// <exception cref="SwitchException">The guest keeps it, or does not answer in time; the message says why.</exception>
+    Task EjectAsync(Device device, CancellationToken cancellationToken) => Task.CompletedTask;
+
     /// <summary>Whether the guest's agent, live as it is, can see a device of this kind arrive.</summary>
     bool CanConfirm(Device device);
 

@@ -70,7 +70,7 @@ internal sealed class Composition : IAsyncDisposable
         var switcher = new Switcher(
             new(configuration.Devices, [.. configuration.Machines.Select(machine => machine.Id)], lease) { RescueWithin = configuration.Daemon.RescueWithin }, edges,
             new StateFile(paths.StateFile, logs.CreateLogger<StateFile>()));
-        var switchboard = new Switchboard(configuration, switcher);
+        var switchboard = new Switchboard(configuration, switcher, edges.Machines);
         var state = new DaemonState(configuration, switcher, machines, links);
         signals.Connect(switcher, switchboard, links, state);
         var desk = new PairingDesk(authority.Fingerprint, () => configuration.Daemon.Advertise, clock);

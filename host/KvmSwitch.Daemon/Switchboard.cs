@@ -5,20 +5,24 @@ using KvmSwitch.Daemon.Configuration;
 namespace KvmSwitch.Daemon;
 
 /// <summary>Turns what people and guests ask for, in names, into handoffs. The one place that knows who may ask for what.</summary>
-internal sealed class Switchboard(SwitchConfiguration configuration, Switcher switcher)
+internal sealed class Switchboard(SwitchConfiguration configuration, Switcher switcher, ImmutableDictionary<MachineId, IMachineSide> sides)
 {
-    public Task<Handoff> GiveAsync(IReadOnlyCollection<string> targets, string machine, TimeSpan? limit, bool force, string gesture, long uid)
+    public async Task<Handoff> GiveAsync(IReadOnlyCollection<string> targets, string machine, TimeSpan? limit, bool force, string gesture, long uid)
     {
         if (limit is { } time && (time <= TimeSpan.Zero || time > TimeSpan.FromDays(1)))
             throw new SwitchException(Failure.Usage, "the time limit must be more than 0 and at most 24 hours");
-        return switcher.RequestAsync(new(Resolve(targets), Machine(machine).Id, gesture) { TimeLimit = limit, Force = force, Uid = uid });
+        var (devices, to) = (Resolve(targets), Machine(machine).Id);
+        if (!force) await EjectAsync(devices, to);
+        return await switcher.RequestAsync(new(devices, to, gesture) { TimeLimit = limit, Force = force, Uid = uid });
     }
 
-    public Task<Handoff> TakeAsync(IReadOnlyCollection<string> targets, bool all, string gesture, long uid)
+    /// <summary>Home. Storage is ejected by its guest first, which may object; of everything nobody is asked.</summary>
+    public async Task<Handoff> TakeAsync(IReadOnlyCollection<string> targets, bool all, string gesture, long uid)
     {
         if (all && targets.Count > 0) throw new SwitchException(Failure.Usage, "name devices or say --all, not both");
         var devices = all ? [.. configuration.Devices.Select(device => device.Id)] : Resolve(targets);
-        return switcher.RequestAsync(new(devices, Owner.Host, gesture) { Uid = uid });
+        if (!all) await EjectAsync(devices, Owner.Host);
+        return await switcher.RequestAsync(new(devices, Owner.Host, gesture) { Uid = uid });
     }
 
     /// <summary>Home, when the machine has all of them; else to the machine.</summary>
@@ -32,7 +36,7 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
     }
 
     /// <summary>A guest may give back what it holds.</summary>
-    public Task<Handoff> ReturnFromAsync(MachineId guest, IReadOnlyCollection<string> targets, string gesture)
+    public async Task<Handoff> ReturnFromAsync(MachineId guest, IReadOnlyCollection<string> targets, string gesture)
     {
         var held = switcher.Current.Devices
             .Where(view => view.Owner == guest || view.Placement.Machine == guest)
@@ -40,7 +44,8 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
             .ToImmutableArray();
         var devices = targets.Count == 0 ? held : [.. Resolve(targets, NamesAmong(held)).Where(held.Contains)];
         if (devices.IsEmpty) throw new SwitchException(Failure.Refused, $"{guest} holds nothing of that");
-        return switcher.RequestAsync(new(devices, Owner.Host, gesture));
+        await EjectAsync(devices, Owner.Host);
+        return await switcher.RequestAsync(new(devices, Owner.Host, gesture));
     }
 
     /// <summary>A guest may ask for what the configuration lets it ask for.</summary>
@@ -59,6 +64,18 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
         if (devices.FirstOrDefault(id => snapshot.Find(id)!.Owner is { IsHost: false } owner && owner != guest) is { Value: not null } taken)
             throw new SwitchException(Failure.Refused, $"{taken} is with {snapshot.Find(taken)!.Owner}");
         return switcher.RequestAsync(new(devices, guest, gesture));
+    }
+
+    /// <summary>Asks the guests that hold storage among these to let go of it.</summary>
+    /// <exception cref="SwitchException">One keeps it; nothing was changed.</exception>
+    private async Task EjectAsync(ImmutableArray<DeviceId> devices, Owner to)
+    {
+        var snapshot = switcher.Current;
+        foreach (var view in devices.Select(snapshot.Find).OfType<DeviceView>())
+        {
+            if (view is { Device.Class: DeviceClass.Storage, Placement.Machine: { } holder } && holder != to && sides.TryGetValue(holder, out var machine))
+                await machine.EjectAsync(view.Device, CancellationToken.None);
+        }
     }
 
     /// <exception cref="SwitchException">No such machine, or none named and there isn't exactly one.</exception>

@@ -18,7 +18,9 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
         store.Prepare();
         using var key = CreateKey(hostName);
         var identity = await AskAsync(code, key, hostName, cancellationToken);
+        var before = store.LoadIfWhole();
         store.Save(identity);
+        Forget(before);
         return identity;
     }
 
@@ -31,6 +33,18 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
         catch (CryptographicException refused)
         {
             throw new JoinFailedException($"This system makes no key for pairing: {refused.Message}", refused) { IsForNow = true };
+        }
+    }
+
+    private static void Forget(HostIdentity? before)
+    {
+        try
+        {
+            before?.Credential.Forget();
+        }
+        catch (CryptographicException)
+        {
+            // The new pairing works; a key that no host accepts any more harms nobody.
         }
     }
 

@@ -30,6 +30,19 @@ internal sealed class IdentityStore(string directory)
         }
     }
 
+    /// <summary>The stored identity; null also where it is damaged, since such a one names no key.</summary>
+    public HostIdentity? LoadIfWhole()
+    {
+        try
+        {
+            return Load();
+        }
+        catch (BadIdentityException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Makes sure, before a one-time code is spent, that an identity could be stored.</summary>
     /// <exception cref="BadIdentityException">The directory can't be made or written.</exception>
     public void Prepare() => Guarded(() =>
@@ -67,7 +80,7 @@ internal sealed class IdentityStore(string directory)
     public bool Remove()
     {
         var was = File.Exists(FilePath);
-        var credential = CredentialOfStored();
+        var credential = LoadIfWhole()?.Credential;
         Guarded(() =>
         {
             if (was)
@@ -86,19 +99,6 @@ internal sealed class IdentityStore(string directory)
         }
     }
 
-    private GuestCredential? CredentialOfStored()
-    {
-        try
-        {
-            return Load()?.Credential;
-        }
-        catch (BadIdentityException)
-        {
-            // A damaged one names no key.
-            return null;
-        }
-    }
-
     private void Guarded(Action write)
     {
         try
@@ -114,7 +114,7 @@ internal sealed class IdentityStore(string directory)
     private void CreateDirectory()
     {
         if (OperatingSystem.IsWindows())
-            System.IO.Directory.CreateDirectory(Directory);
+            Windows.StateDirectory.Create(Directory);
         else
             System.IO.Directory.CreateDirectory(Directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }

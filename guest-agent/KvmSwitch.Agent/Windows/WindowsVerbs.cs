@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.Versioning;
+using KvmSwitch.Agent.Windows.Hotkeys;
 using KvmSwitch.Agent.Windows.Service;
 
 namespace KvmSwitch.Agent.Windows;
@@ -11,5 +12,6 @@ internal static class WindowsVerbs
     public static IEnumerable<Command> Create() =>
     [
         ServiceCommand.Create(),
+        HotkeysCommand.Create(),
     ];
 }

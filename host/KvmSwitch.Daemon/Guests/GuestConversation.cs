@@ -5,7 +5,7 @@ namespace KvmSwitch.Daemon.Guests;
 
 /// <summary>One link, from its welcome to its end. What it doesn't know it ignores: agents may be newer.</summary>
 internal sealed class GuestConversation(
-    GuestLink link, AgentInbox inbox, GuestRequests requests, IGuestListener listener, TimeSpan silence, TimeProvider time)
+    GuestLink link, AgentInbox inbox, GuestRequests requests, IGuestListener listener, GuestNews news, TimeSpan silence, TimeProvider time)
 {
     public const int MaxDevices = 64;
 
@@ -93,6 +93,15 @@ internal sealed class GuestConversation(
                 break;
             case AgentMessage.MessageOneofCase.Request:
                 requests.Take(message.Request);
+                break;
+            case AgentMessage.MessageOneofCase.EjectReply:
+                link.Ejects.Take(message.EjectReply);
+                break;
+            case AgentMessage.MessageOneofCase.SessionEvent:
+                news.Take(message.SessionEvent);
+                break;
+            case AgentMessage.MessageOneofCase.HotkeyReport:
+                news.Take(message.HotkeyReport);
                 break;
             case AgentMessage.MessageOneofCase.Hello:
                 throw new RpcException(new Status(StatusCode.InvalidArgument, "the agent said hello twice"));

@@ -65,11 +65,19 @@ internal sealed class GuestLink(
         _ => Ability.Unspecified,
     });
 
+    /// <summary>What the agent was asked to eject and has not answered yet.</summary>
+    public GuestEjects Ejects { get; } = new();
+
+    /// <summary>The keys of what the agent reports at this place.</summary>
+    public ImmutableArray<string> KeysAt(GuestPlace place) => [.. snapshot.View.Devices.Values.Where(seen => place.Covers(seen.Device)).Select(seen => seen.Device.Key)];
+
     private TimeSpan Now => time.GetElapsedTime(0);
 
     public void End(StatusCode code, string why)
     {
-        if (ended.TrySetResult(new(code, why))) outbox.Writer.TryComplete();
+        if (!ended.TrySetResult(new(code, why))) return;
+        outbox.Writer.TryComplete();
+        Ejects.End();
     }
 
     /// <summary>Never waits: a peer that lets this run full is disconnected.</summary>

@@ -11,6 +11,9 @@ internal sealed class GuestLinks(TimeProvider time)
 {
     private const int ConnectsInARow = 10;
     private const double ConnectsPerSecond = 0.5;
+    private const string Anyway = "; 'kvmswitch take --all' asks nobody";
+
+    private static readonly TimeSpan EjectPatience = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<MachineId, GuestLink> links = [];
     private readonly ConcurrentDictionary<MachineId, Published> published = [];
@@ -51,6 +54,31 @@ internal sealed class GuestLinks(TimeProvider time)
     public void Disconnect(MachineId machine, string why)
     {
         if (links.TryGetValue(machine, out var link)) link.End(StatusCode.Unavailable, why);
+    }
+
+    /// <summary>
+    /// Asks the guest to let go of what it has at this place. Returns at once where no live agent can do that, or where the agent
+    /// reports nothing there, or more than one thing.
+    /// </summary>
+    /// <returns>False when nobody was asked.</returns>
+    /// <exception cref="SwitchException">The guest keeps it, or does not answer in time.</exception>
+    public async Task<bool> EjectAsync(MachineId machine, DeviceId device, GuestPlace place, CancellationToken cancellationToken)
+    {
+        if (!links.TryGetValue(machine, out var link) || !link.IsLive || !link.Info.Abilities.Contains(Ability.Eject)) return false;
+        if (link.KeysAt(place) is not [var key]) return false;
+        using var late = new CancellationTokenSource(EjectPatience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);
+        string? objection;
+        try
+        {
+            objection = await link.Ejects.AskAsync(key, link.Send, either.Token);
+        }
+        catch (OperationCanceledException) when (late.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new SwitchException(Failure.TimedOut, $"{machine} was asked to eject {device} and did not answer within {EjectPatience.TotalSeconds:0} s{Anyway}");
+        }
+
+        return objection is null ? true : throw new SwitchException(Failure.Refused, $"{machine} keeps {device}: {objection.TrimEnd('.')}{Anyway}");
     }
 
     /// <summary>Asks the guest to shut down cleanly.</summary>

@@ -22,6 +22,15 @@ internal static partial class GuestLog
     public static partial void Requested(
         this ILogger log, MachineId machine, Proto.V1.GuestAction.Types.Verb verb, string targets, string gesture, string outcome);
 
+    [LoggerMessage(2006, LogLevel.Information, "Guest {Machine}: {Event}")]
+    public static partial void SessionEvent(this ILogger log, MachineId machine, Proto.V1.SessionEvent.Types.Kind @event);
+
+    [LoggerMessage(2007, LogLevel.Warning, "Hotkey {Chord} does not work in {Machine}: {Reason}")]
+    public static partial void HotkeyTrouble(this ILogger log, MachineId machine, string chord, string reason);
+
+    [LoggerMessage(2008, LogLevel.Information, "Agent of {Machine} was asked to eject {Device}: {Outcome}")]
+    public static partial void Ejected(this ILogger log, MachineId machine, DeviceId device, string outcome);
+
     [LoggerMessage(2005, LogLevel.Error, "The request of {Machine}'s agent failed unexpectedly")]
     public static partial void RequestFailed(this ILogger log, MachineId machine, Exception exception);
 }

@@ -98,7 +98,7 @@ internal sealed class GuestService(
     {
         log.AgentConnected(link.Machine, Peer(context), link.Session, link.Info.Version, link.Info.OperatingSystem, link.Info.CertificateId);
         var requests = new GuestRequests(link, listener, time, log, daemon.ApplicationStopping);
-        var conversation = new GuestConversation(link, inbox, requests, listener, Silence, time);
+        var conversation = new GuestConversation(link, inbox, requests, listener, new(link.Machine, time, log), Silence, time);
         await using var stopping = daemon.ApplicationStopping.Register(() => link.End(StatusCode.Unavailable, "the host's daemon stops"));
         listener.AgentConnected(link.Machine, link.Session);
         listener.Heartbeat(link.Machine, link.Session);

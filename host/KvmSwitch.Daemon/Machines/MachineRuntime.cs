@@ -240,6 +240,16 @@ internal sealed partial class MachineRuntime(
         Task.WhenAll(identities.Select(part =>
             links.ConfirmAsync(Id, device, part.Value, GuestSeat.Of(options, device, part.Key).Place, cancellationToken)));
 
+    public async Task EjectAsync(Device device, CancellationToken cancellationToken)
+    {
+        // A controller leaves with all that is plugged into it, and a guest opens an optical drive itself.
+        if (device.Route is not (DeviceRoute.Usb or DeviceRoute.Virtual)) return;
+        for (var slot = 0; slot <= device.BranchPorts.Length; slot++)
+        {
+            if (await links.EjectAsync(Id, device.Id, GuestSeat.Of(options, device, slot).Place, cancellationToken)) log.Ejected(Id, device.Id, "done");
+        }
+    }
+
     public Task DetachAsync(Device device, CancellationToken cancellationToken) => WhileItRunsAsync(
         async client =>
         {

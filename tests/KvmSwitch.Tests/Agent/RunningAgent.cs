@@ -13,12 +13,16 @@ internal sealed class RunningAgent : IAsyncDisposable
     private readonly CancellationTokenSource stop = new();
     private readonly Task running;
 
-    public RunningAgent(IdentityStore store, TimeProvider? time = null, DeviceFeed? devices = null)
+    public RunningAgent(IdentityStore store, TimeProvider? time = null, DeviceFeed? devices = null, IEjector? ejector = null, ILinkListener? listener = null)
     {
         Devices = devices ?? new();
-        var edges = new LinkEdges(Devices, Chords, Power, Journal, time ?? TimeProvider.System);
-        running = new LinkLoop(store, edges, "1.2.3", "Test OS").RunAsync(stop.Token);
+        var edges = new LinkEdges(Devices, Chords, Power, Journal, time ?? TimeProvider.System) { Ejector = ejector, Listener = listener };
+        var loop = new LinkLoop(store, edges, "1.2.3", "Test OS");
+        Dialogue = loop.Dialogue;
+        running = loop.RunAsync(stop.Token);
     }
+
+    public HostDialogue Dialogue { get; }
 
     public DeviceFeed Devices { get; }
 

@@ -23,9 +23,17 @@ internal sealed class GuestWithEyes(GrpcChannel channel, FakeQemu qemu) : IAsync
     /// <summary>Devices that it doesn't see.</summary>
     public HashSet<string> Blind { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Its agent can eject; a test answers for it.</summary>
+    public bool CanEject { get; init; }
+
+    /// <summary>What it answers to an eject while it waits for the answer to a request of its own.</summary>
+    public string Objection { get; set; } = "";
+
     public async Task GreetAsync()
     {
-        await _agent.SendAsync(new() { Hello = TestAgent.DefaultHello() });
+        var hello = TestAgent.DefaultHello();
+        if (CanEject) hello.Abilities.Add(Ability.Eject);
+        await _agent.SendAsync(new() { Hello = hello });
         await _agent.NextAsync(HostMessage.MessageOneofCase.Welcome);
         _looking = LookAsync();
     }
@@ -61,9 +69,19 @@ internal sealed class GuestWithEyes(GrpcChannel channel, FakeQemu qemu) : IAsync
         await SendAsync(new() { Request = new() { Id = id, Action = action, Gesture = "hotkey" } });
         while (true)
         {
-            var reply = (await _agent.NextAsync(HostMessage.MessageOneofCase.Reply)).Reply;
-            if (reply.Id == id) return reply.Ok ? "" : reply.Error;
+            var message = await _agent.NextAsync();
+            if (message.MessageCase == HostMessage.MessageOneofCase.Eject) await AnswerAsync(message.Eject, Objection);
+            if (message.MessageCase == HostMessage.MessageOneofCase.Reply && message.Reply.Id == id) return message.Reply.Ok ? "" : message.Reply.Error;
         }
+    }
+
+    /// <summary>Waits until the host asks to eject something, and answers; an empty objection lets it go.</summary>
+    /// <returns>The key of what was asked for.</returns>
+    public async Task<string> AnswerEjectAsync(string objection)
+    {
+        var asked = (await _agent.NextAsync(HostMessage.MessageOneofCase.Eject)).Eject;
+        await AnswerAsync(asked, objection);
+        return asked.Key;
     }
 
     /// <summary>Reads until the host tells a state that fits.</summary>
@@ -123,6 +141,9 @@ internal sealed class GuestWithEyes(GrpcChannel channel, FakeQemu qemu) : IAsync
             Assert.NotNull(end);
         }
     }
+
+    private Task AnswerAsync(EjectRequest asked, string objection) =>
+        SendAsync(new() { EjectReply = new() { Id = asked.Id, Ok = objection.Length == 0, Error = objection } });
 
     private Task TellAsync(GuestDevice device, bool gone) => SendAsync(new()
     {

@@ -264,9 +264,9 @@ internal sealed class RunningDaemon : IAsyncDisposable
         return bare.CopyWithPrivateKey(AgentKey);
     }
 
-    public async Task<GuestWithEyes> LinkAsync(string machine = "win", X509Certificate2? certificate = null)
+    public async Task<GuestWithEyes> LinkAsync(string machine = "win", X509Certificate2? certificate = null, bool canEject = false)
     {
-        var guest = new GuestWithEyes(Secure(certificate ?? await PairAsync(machine)), Qemus[machine]);
+        var guest = new GuestWithEyes(Secure(certificate ?? await PairAsync(machine)), Qemus[machine]) { CanEject = canEject };
         await guest.GreetAsync();
         await WaitForAgentAsync(machine, live: true);
         return guest;

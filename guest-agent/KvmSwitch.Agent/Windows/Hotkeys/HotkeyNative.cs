@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 
@@ -18,6 +19,9 @@ internal static partial class HotkeyNative
     private const uint Extended = 1;
     private const uint ScanCodeOf = 4;
     private const uint ExtendedPrefix = 0xe000;
+
+    // Read, create windows and hooks, write, switch.
+    private const uint AllOfDesktop = 0x01ff;
 
     /// <summary>MSG.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -56,6 +60,15 @@ internal static partial class HotkeyNative
         return new() { Type = Keyboard, VirtualKey = virtualKey, ScanCode = (ushort)(scan & 0xff), Flags = flags };
     }
 
+    /// <summary>Lets this thread, which must not have called user32 yet, see another desktop of its window station.</summary>
+    public static bool TryMoveToDesktop(string name, out Win32Exception error)
+    {
+        var desktop = OpenDesktop(name, 0, false, AllOfDesktop);
+        var moved = desktop != 0 && SetThreadDesktop(desktop);
+        error = new(Marshal.GetLastPInvokeError());
+        return moved;
+    }
+
     public static void BeginFineTimers() => _ = TimeBeginPeriod(1);
 
     public static void EndFineTimers() => _ = TimeEndPeriod(1);
@@ -90,6 +103,13 @@ internal static partial class HotkeyNative
 
     [LibraryImport("kernel32")]
     public static partial uint GetCurrentThreadId();
+
+    [LibraryImport("user32", EntryPoint = "OpenDesktopW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
+    private static partial nint OpenDesktop(string name, uint flags, [MarshalAs(UnmanagedType.Bool)] bool inherit, uint access);
+
+    [LibraryImport("user32", SetLastError = true)]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    private static partial bool SetThreadDesktop(nint desktop);
 
     [LibraryImport("user32", EntryPoint = "MapVirtualKeyW")]
     private static partial uint MapVirtualKey(uint code, uint kind);

@@ -24,13 +24,14 @@ internal sealed class HotkeyRegistrar(ISessionKeyboard keyboard)
 
     private readonly Dictionary<int, (PipeHotkey Hotkey, ChordPlan Plan)> registered = [];
     private string watched = "";
+    private IReadOnlyList<PipeHotkeyTrouble> troubles = [];
     private HashSet<string> here = new(StringComparer.Ordinal);
 
     // The same as before means nothing to do; ids start anew all the same, so that a message of an old one can't fire a new one.
     private int lastId;
 
     /// <summary>Takes the newest state: hotkeys to watch, and what left since.</summary>
-    /// <returns>What doesn't work, when that was tried anew; null when the hotkeys are the same ones.</returns>
+    /// <returns>What doesn't work, when that was tried anew or the service doesn't know it; null when there is nothing to tell.</returns>
     public IReadOnlyList<PipeHotkeyTrouble>? Take(PipeState state)
     {
         // While there is no link nobody knows what is here.
@@ -72,20 +73,21 @@ internal sealed class HotkeyRegistrar(ISessionKeyboard keyboard)
     private static string Identity(PipeHotkey hotkey) =>
         $"{hotkey.Chord} {hotkey.Verb} {string.Join(',', hotkey.Targets)} {string.Join(' ', (hotkey.Keys ?? []).Select(codes => string.Join(',', codes)))}";
 
-    private List<PipeHotkeyTrouble>? Watch(IReadOnlyList<PipeHotkey> hotkeys)
+    private IReadOnlyList<PipeHotkeyTrouble>? Watch(IReadOnlyList<PipeHotkey> hotkeys)
     {
         var wanted = string.Join('\n', hotkeys.Select(Identity));
         if (wanted == watched)
-            return null;
+            return troubles.All(trouble => hotkeys.Any(one => one.Chord == trouble.Chord && one.Conflict)) ? null : troubles;
         Clear();
         watched = wanted;
-        var troubles = new List<PipeHotkeyTrouble>();
+        var found = new List<PipeHotkeyTrouble>();
         foreach (var hotkey in hotkeys.Where(one => one.Keys is not null))
         {
             if (Register(hotkey, ChordPlan.For(hotkey.Keys!)) is { } reason)
-                troubles.Add(new(hotkey.Chord, reason));
+                found.Add(new(hotkey.Chord, reason));
         }
 
+        troubles = found;
         return troubles;
     }
 

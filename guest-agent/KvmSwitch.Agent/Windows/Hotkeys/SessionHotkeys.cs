@@ -17,19 +17,23 @@ internal sealed class SessionHotkeys : IDisposable
     private readonly ConcurrentQueue<PipeState> states = new();
     private readonly Action<ToService> send;
     private readonly HotkeyRegistrar registrar = new(new SessionKeyboard());
-    private readonly ManualResetEventSlim listening = new();
+    private readonly TaskCompletionSource<uint> listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread thread;
+    private readonly uint threadId;
+    private readonly string? desktop;
     private ulong lastId;
-    private uint threadId;
 
     /// <param name="send">Called on the hotkeys' thread with a request or a report for the service; must return at once. Ids begin high, to stay apart from others.</param>
-    public SessionHotkeys(Action<ToService> send)
+    /// <param name="desktop">Another desktop than that of this process.</param>
+    /// <exception cref="IOException">There is no such desktop, or this process may not use it.</exception>
+    public SessionHotkeys(Action<ToService> send, string? desktop = null)
     {
         this.send = send;
+        this.desktop = desktop;
         lastId = 1UL << 32;
         thread = new(Run) { IsBackground = true, Name = "hotkeys" };
         thread.Start();
-        listening.Wait();
+        threadId = listening.Task.GetAwaiter().GetResult();
     }
 
     /// <summary>Takes the newest state. From any thread.</summary>
@@ -43,15 +47,19 @@ internal sealed class SessionHotkeys : IDisposable
     {
         HotkeyNative.PostThreadMessage(threadId, HotkeyNative.Quit, 0, 0);
         thread.Join();
-        listening.Dispose();
     }
 
     private void Run()
     {
+        if (desktop is not null && !HotkeyNative.TryMoveToDesktop(desktop, out var error))
+        {
+            listening.SetException(new IOException($"The desktop {desktop} can't be used ({error.Message.TrimEnd('.')}).", error));
+            return;
+        }
+
         // The first look makes the queue: only then can it be posted to.
         HotkeyNative.PeekMessage(out _, 0, 0, 0, 0);
-        threadId = HotkeyNative.GetCurrentThreadId();
-        listening.Set();
+        listening.SetResult(HotkeyNative.GetCurrentThreadId());
         while (HotkeyNative.GetMessage(out var message, 0, 0, 0) > 0)
         {
             if (message.Kind == HotkeyNative.NewState)

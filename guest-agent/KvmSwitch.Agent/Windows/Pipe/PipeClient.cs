@@ -11,7 +11,11 @@ internal sealed class PipeClient(PipeBoard board)
 
     // A null stands for the newest state, so that however often that changes, it takes one place.
     private readonly Channel<FromService?> unread = Channel.CreateBounded<FromService?>(new BoundedChannelOptions(MostUnread) { SingleReader = true });
+    private readonly TaskCompletionSource full = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int stateDue;
+
+    /// <summary>Ends when the client has read too little of what it was sent.</summary>
+    public Task Full => full.Task;
 
     /// <summary>Sends the state as it is when its turn comes.</summary>
     public void SendState()
@@ -24,10 +28,10 @@ internal sealed class PipeClient(PipeBoard board)
     public void Send(FromService? message)
     {
         if (!unread.Writer.TryWrite(message))
-            unread.Writer.TryComplete();
+            full.TrySetResult();
     }
 
-    /// <summary>Writes lines until the client is left or the stream breaks.</summary>
+    /// <summary>Writes lines until cancelled or the stream breaks.</summary>
     /// <exception cref="IOException">The stream broke.</exception>
     public async Task WriteAsync(Stream stream, CancellationToken cancellationToken)
     {

@@ -23,12 +23,11 @@ internal sealed class PipeService(PipeBoard board, AskHost ask, TimeProvider tim
         {
             var reading = ReadAsync(client, stream, over.Token);
             var writing = WriteAsync(client, stream, over.Token);
-            await Task.WhenAny(reading, writing);
-            var unread = writing.IsCompleted && !reading.IsCompleted;
+            var first = await Task.WhenAny(reading, writing, client.Full);
             await over.CancelAsync();
             await writing;
             var why = await reading;
-            return unread ? "it does not read" : why;
+            return first == client.Full ? "it does not read" : why;
         }
         finally
         {

@@ -5,14 +5,16 @@ namespace KvmSwitch.Agent.Windows.Service;
 
 /// <summary>The agent as the work of a service: its failure is the service's, so that the service control manager starts it again.</summary>
 [SupportedOSPlatform("windows")]
-internal sealed class AgentWorker(WindowsAgent agent, IJournal journal, IHostApplicationLifetime service) : BackgroundService
+internal sealed class AgentWorker(WindowsAgent agent, LogonHotkeys logon, IJournal journal, IHostApplicationLifetime service) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         ServiceConfiguration.Ensure(journal);
         try
         {
+            var watching = logon.RunAsync(stoppingToken);
             await agent.RunAsync(stoppingToken);
+            await watching;
         }
         catch (Exception failure) when (failure is AgentException or IOException or UnauthorizedAccessException)
         {

@@ -25,6 +25,7 @@ internal static class ServiceCommand
         var builder = Host.CreateEmptyApplicationBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
         builder.Services.AddSingleton<IJournal>(journal);
         builder.Services.AddSingleton(new WindowsAgent(store, journal, Root.Version));
+        builder.Services.AddSingleton(new LogonHotkeys(journal, TimeProvider.System));
         builder.Services.AddSingleton<IHostLifetime, ServiceLifetime>();
         builder.Services.AddHostedService<AgentWorker>();
         using var host = builder.Build();

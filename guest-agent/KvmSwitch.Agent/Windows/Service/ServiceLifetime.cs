@@ -13,12 +13,15 @@ namespace KvmSwitch.Agent.Windows.Service;
 internal sealed class ServiceLifetime : WindowsServiceLifetime
 {
     private readonly WindowsAgent agent;
+    private readonly LogonHotkeys logon;
 
     public ServiceLifetime(
-        IHostEnvironment environment, IHostApplicationLifetime service, ILoggerFactory logs, IOptions<HostOptions> options, WindowsAgent agent)
+        IHostEnvironment environment, IHostApplicationLifetime service, ILoggerFactory logs, IOptions<HostOptions> options, WindowsAgent agent,
+        LogonHotkeys logon)
         : base(environment, service, logs, options)
     {
         this.agent = agent;
+        this.logon = logon;
         // The event source is ours, and so are the words in it.
         AutoLog = false;
         CanHandleSessionChangeEvent = true;
@@ -33,6 +36,8 @@ internal sealed class ServiceLifetime : WindowsServiceLifetime
 
     protected override void OnSessionChange(SessionChangeDescription changeDescription)
     {
+        if (changeDescription.Reason is SessionChangeReason.ConsoleConnect)
+            logon.ConsoleChanged();
         SessionEvent.Types.Kind? kind = changeDescription.Reason switch
         {
             SessionChangeReason.SessionLock => SessionEvent.Types.Kind.Lock,
