@@ -55,7 +55,8 @@ fi
 if grep WARNING "$work/log" >&2; then die "wixl left something out (above)."; fi
 
 upgrade=$(sed -n 's/.*UpgradeCode="\([^"]*\)".*/{\1}/p' "$here/agent.wxs")
-sql() { msibuild "$work/agent.msi" -q "$1" || die "msibuild refused: $1"; }
+queries=()
+sql() { queries+=("$1"); }
 
 # The code of CODE= is kept out of logs, and both reach the part of msiexec that runs with rights.
 sql "INSERT INTO \`Property\` (\`Property\`, \`Value\`) VALUES ('MsiHiddenProperties', 'CODE')"
@@ -72,6 +73,7 @@ sql "INSERT INTO \`MsiServiceConfig\` (\`MsiServiceConfig\`, \`Name\`, \`Event\`
 sql "CREATE TABLE \`MsiServiceConfigFailureActions\` (\`MsiServiceConfigFailureActions\` CHAR(72) NOT NULL, \`Name\` CHAR(255) NOT NULL LOCALIZABLE, \`Event\` INT NOT NULL, \`ResetPeriod\` LONG, \`RebootMessage\` CHAR(255) LOCALIZABLE, \`Command\` CHAR(255) LOCALIZABLE, \`Actions\` LONGCHAR, \`DelayActions\` LONGCHAR, \`Component_\` CHAR(72) NOT NULL PRIMARY KEY \`MsiServiceConfigFailureActions\`)"
 sql "INSERT INTO \`MsiServiceConfigFailureActions\` (\`MsiServiceConfigFailureActions\`, \`Name\`, \`Event\`, \`ResetPeriod\`, \`Actions\`, \`DelayActions\`, \`Component_\`) VALUES ('AgentRestart', 'KvmSwitchAgent', 5, 86400, '1[~]1[~]1', '1000[~]5000[~]30000', 'Agent')"
 sql "INSERT INTO \`InstallExecuteSequence\` (\`Action\`, \`Condition\`, \`Sequence\`) VALUES ('MsiConfigureServices', 'VersionMsi >= \"5.00\"', 5850)"
+msibuild "$work/agent.msi" -q "${queries[@]}" || die "msibuild could not add to the package what wixl has no element for."
 msibuild "$work/agent.msi" -s 'KvmSwitch Agent' KvmSwitch 'x64;1033' "{$package}" || die "msibuild could not write the summary."
 
 mkdir -p "$(dirname "$out")"

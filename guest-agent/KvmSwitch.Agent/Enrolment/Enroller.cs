@@ -16,12 +16,24 @@ internal sealed class Enroller(IKeyMaker keys, IdentityStore store)
     public async Task<HostIdentity> JoinAsync(JoinCode code, string hostName, CancellationToken cancellationToken)
     {
         store.Prepare();
-        using var key = keys.Create(hostName);
+        using var key = CreateKey(hostName);
         var identity = await AskAsync(code, key, hostName, cancellationToken);
         var before = store.LoadIfWhole();
         store.Save(identity);
         Forget(before);
         return identity;
+    }
+
+    private IGuestKey CreateKey(string hostName)
+    {
+        try
+        {
+            return keys.Create(hostName);
+        }
+        catch (CryptographicException refused)
+        {
+            throw new JoinFailedException($"This system makes no key for pairing: {refused.Message}", refused) { IsForNow = true };
+        }
     }
 
     private static void Forget(HostIdentity? before)

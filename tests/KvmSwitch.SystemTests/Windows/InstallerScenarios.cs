@@ -4,7 +4,7 @@ using Xunit;
 
 namespace KvmSwitch.SystemTests.Windows;
 
-/// <summary>The Windows installer, and pairing without typing. The host is the real daemon; a directory stands for its disc.</summary>
+/// <summary>The Windows installer, and pairing without typing. The host is the real daemon; drive K: stands for its disc.</summary>
 [Collection(nameof(WineTier))]
 public sealed class InstallerScenarios(WineDesktop windows)
 {
@@ -21,7 +21,7 @@ public sealed class InstallerScenarios(WineDesktop windows)
         await using var host = await StartHostAsync();
         await using var installer = new WineInstaller(windows);
         var package = await installer.BuildAsync();
-        using (new WineDrive(windows, 'k').Put("kvmswitch.join", await CodeAsync(host)))
+        using (new WineDisc(windows).Put("kvmswitch.join", await CodeAsync(host)))
         {
             await installer.InstallAsync(package);
             await host.WaitForStateAsync(IsLive, "the installed service has paired from the disc and is live", Stop);
@@ -67,21 +67,21 @@ public sealed class InstallerScenarios(WineDesktop windows)
         await using var foreign = await StartHostAsync();
         await SaysAsync(["No file kvmswitch.join was found", "kvmswitch guest tools"]);
 
-        using (var drive = new WineDrive(windows, 'k'))
+        using (var disc = new WineDisc(windows))
         {
-            drive.Put("kvmswitch.join", "hello");
+            disc.Put("kvmswitch.join", "hello");
             await SaysAsync([@"K:\kvmswitch.join holds no pairing code", "kvmswitch guest tools"]);
 
             var late = await host.RunAsync(Stop, "guest", "pair", "demo", "--for", "1s");
             var expires = DateTimeOffset.Parse(late["expires"]!.GetValue<string>());
             await Condition.HoldsAsync(() => TimeProvider.System.GetUtcNow() > expires.AddMilliseconds(100), "the code has expired", Patience, Stop);
-            drive.Put("kvmswitch.join", late["code"]!.GetValue<string>());
+            disc.Put("kvmswitch.join", late["code"]!.GetValue<string>());
             await SaysAsync([@"K:\kvmswitch.join is of no use", "wrong, used or expired"]);
 
-            drive.Put("kvmswitch.join", Mixed(await CodeAsync(host), foreign.Port));
+            disc.Put("kvmswitch.join", Mixed(await CodeAsync(host), foreign.Port));
             await SaysAsync([@"K:\kvmswitch.join is of no use", "is not the paired host"]);
 
-            drive.Put("kvmswitch.join", await CodeAsync(host));
+            disc.Put("kvmswitch.join", await CodeAsync(host));
             var joined = await JoinAsync();
             Assert.True(joined.ExitCode == 0, joined.Error);
             await SaysAsync([@"K:\kvmswitch.join is of no use", "wrong, used or expired"]);

@@ -44,6 +44,9 @@ public sealed class WineDesktop : IAsyncLifetime
     /// <summary>Drive C: as a directory of Linux.</summary>
     public string DriveC => Path.Combine(Prefix, "drive_c");
 
+    /// <summary>Drive K: as a directory of Linux: what is put there is on a disc in that drive.</summary>
+    public string Disc => Path.Combine(_directory, "disc");
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     private Dictionary<string, string?> Environment => new(StringComparer.Ordinal)
@@ -71,9 +74,16 @@ public sealed class WineDesktop : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _screen = await WineScreen.StartAsync(_directory);
+        MakeDrives();
         // Without mscoree and mshtml nothing asks to download them. It holds for this one command.
         await using (var boot = StartWith(new Dictionary<string, string?>(StringComparer.Ordinal) { ["WINEDLLOVERRIDES"] = "mscoree,mshtml=" }, "wineboot.exe", "-i"))
             Expect(await boot.WaitForExitAsync(TimeSpan.FromMinutes(2)), "wineboot -i");
+
+        // What the boot left running ends, and one program stays from here on: else Wine 8 boots again at the next program, with a second service
+        // manager beside the first, and each knows only the services that it was asked to make.
+        await EndAsync();
+        KeepAlive();
+        await Condition.HoldsAsync(() => Processes().Values.Any(command => command.EndsWith("services.exe", StringComparison.OrdinalIgnoreCase)), "Windows runs", Patience, Stop);
 
         // A crash ends a program at once instead of starting a debugger that hangs for 90 s.
         await SetAsync(@"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug", "Debugger", "");
@@ -85,7 +95,6 @@ public sealed class WineDesktop : IAsyncLifetime
         // Windows finds glyphs of other scripts in other fonts; Wine has to be given one that has them all.
         foreach (var font in (string[])["Tahoma", "MS Shell Dlg", "MS Shell Dlg 2", "Segoe UI"])
             await SetAsync(@"HKCU\Software\Wine\Fonts\Replacements", font, "VL Gothic");
-        KeepAlive();
         await StartExplorerAsync();
     }
 
@@ -119,13 +128,26 @@ public sealed class WineDesktop : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        // The wineserver of this prefix and all that runs in it; -w waits for the end.
-        foreach (var step in (string[])["-k", "-w"])
-            await ChildProcess.RunAsync("wineserver", [step], TimeSpan.FromSeconds(30), CancellationToken.None, Environment);
+        await EndAsync();
         if (_explorer is not null) await _explorer.DisposeAsync();
         if (_keeper is not null) await _keeper.DisposeAsync();
         if (_screen is not null) await _screen.DisposeAsync();
         Directory.Delete(_directory, recursive: true);
+    }
+
+    // Wine's mount manager looks for drives at its start alone, and makes C: and Z: only where no drive is there yet.
+    private void MakeDrives()
+    {
+        var drives = Directory.CreateDirectory(Path.Combine(Prefix, "dosdevices")).FullName;
+        foreach (var (letter, directory) in (ReadOnlySpan<(char, string)>)[('c', Directory.CreateDirectory(DriveC).FullName), ('k', Directory.CreateDirectory(Disc).FullName), ('z', "/")])
+            File.CreateSymbolicLink(Path.Combine(drives, $"{letter}:"), directory);
+    }
+
+    // The wineserver of this prefix and all that runs in it; -w waits for the end.
+    private async Task EndAsync()
+    {
+        foreach (var step in (string[])["-k", "-w"])
+            await ChildProcess.RunAsync("wineserver", [step], TimeSpan.FromSeconds(30), CancellationToken.None, Environment);
     }
 
     // A shell that waits for ever: as long as one program runs, so do services and desktop.
