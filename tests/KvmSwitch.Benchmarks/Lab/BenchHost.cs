@@ -82,12 +82,12 @@ internal sealed class BenchHost : IAsyncDisposable
     public Task<string> PortAsync(string place, CancellationToken cancellation) => Shell.RunAsync("lab-configure", cancellation, input: $"{{{place}}}\n");
 
     /// <summary>Does something by hand while the daemon is held still, so that neither is in the other's way.</summary>
-    public async Task<T> WithoutDaemonAsync<T>(Func<Task<T>> act, CancellationToken cancellation)
+    public async Task WithoutDaemonAsync(Func<Task> act, CancellationToken cancellation)
     {
         await Watch.DoAsync([Command.Signal(DaemonPid, Stop)], cancellation);
         try
         {
-            return await act();
+            await act();
         }
         finally
         {

@@ -12,6 +12,9 @@ internal sealed record Lap(string Command, long Begun, long Ended, string Said)
     /// <summary>From the beginning of the first to the end of the last to end, milliseconds.</summary>
     public static double Time(IReadOnlyCollection<Lap> laps) => (laps.Max(lap => lap.Ended) - laps.First().Begun) / 1000.0;
 
+    /// <summary>From the beginning of one to the end of another, milliseconds.</summary>
+    public static double Until(Lap first, Lap last) => (last.Ended - first.Begun) / 1000.0;
+
     /// <summary>What a program printed as JSON, without what else it said.</summary>
     public JsonNode Json => JsonNode.Parse(Said[Said.IndexOf('{', StringComparison.Ordinal)..(Said.LastIndexOf('}') + 1)])!;
 }

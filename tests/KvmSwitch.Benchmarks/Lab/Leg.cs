@@ -5,8 +5,9 @@ namespace KvmSwitch.Benchmarks.Lab;
 /// <summary>One handoff as the daemon, its user and the listeners saw it; milliseconds.</summary>
 /// <param name="Whole">From the start of the command's process until it had ended and the device was seen on the other side.</param>
 /// <param name="Seen">From the start of the command's process until the device was seen on the other side.</param>
+/// <param name="Behind">From the start of the command's process until all that was waited for was seen: what is behind the device works as well.</param>
 /// <param name="Handoff">As the command told it.</param>
-internal sealed record Move(double Whole, double Seen, JsonNode Handoff)
+internal sealed record Move(double Whole, double Seen, double Behind, JsonNode Handoff)
 {
     /// <summary>In the daemon, from the order to the proof.</summary>
     public double Duration => Handoff["duration_ms"]!.GetValue<double>();
@@ -41,11 +42,17 @@ internal sealed class Leg(string route, string direction)
 
     public List<double> Bare { get; } = [];
 
+    /// <summary>By hand, until what is behind the device works as well.</summary>
+    public List<double> BareBehind { get; } = [];
+
     /// <summary>libvirt's command: until it had ended and the device was seen on the other side. Empty where it wasn't asked.</summary>
     public List<double> Virsh { get; } = [];
 
     /// <summary>libvirt's command: until the device was seen on the other side.</summary>
     public List<double> VirshSeen { get; } = [];
+
+    /// <summary>libvirt's command: until what is behind the device works as well.</summary>
+    public List<double> VirshBehind { get; } = [];
 
     public Samples Ours => new(Moves.Select(move => move.Duration));
 
@@ -77,8 +84,16 @@ internal sealed class Leg(string route, string direction)
             rows.Add(new("  virsh: seen on the other side", "ms", new(VirshSeen)));
         }
 
+        if (route == "controller" && direction == "give") rows.AddRange(Behind());
         rows.AddRange(Moves.SelectMany(move => move.Parts).GroupBy(part => part.Part, part => part.Ms)
             .Select(part => new Row($"  of ours: {part.Key}", "ms", new(part))));
         return new($"{route}: {direction}", rows);
+    }
+
+    private IEnumerable<Row> Behind()
+    {
+        yield return new("  the keyboard behind it works, from the command's start", "ms", new(Moves.Select(move => move.Behind)));
+        yield return new("  bare QMP: the keyboard behind it works", "ms", new(BareBehind));
+        if (VirshBehind.Count > 0) yield return new("  virsh: the keyboard behind it works", "ms", new(VirshBehind));
     }
 }

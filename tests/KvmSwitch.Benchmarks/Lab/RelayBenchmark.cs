@@ -67,7 +67,6 @@ internal sealed class RelayBenchmark(BenchHost host, LabTypist typist)
             {
                 _direct.AddRange(await typist.DelaysAsync(typist.Event, Keys, cancellation));
                 _loop.AddRange(await typist.DelaysByLoopAsync(Keys, cancellation));
-                return true;
             },
             cancellation);
         await host.WaitForHomeAsync(Device, cancellation);

@@ -20,6 +20,9 @@ internal abstract class Route(BenchHost host, string name, string device)
     /// <summary>What is heard when the guest has it; nothing for a route that no guest reports.</summary>
     public virtual IReadOnlyList<string> SeenThere => [];
 
+    /// <summary>What is heard later still, when what is behind it works in the guest.</summary>
+    public virtual IReadOnlyList<string> BehindThere => [];
+
     /// <summary>What is heard when the host has it again.</summary>
     public virtual IReadOnlyList<string> SeenHome => [];
 
@@ -91,8 +94,7 @@ internal sealed class ControllerRoute(BenchHost host, string device, string addr
 
     public override IReadOnlyList<string> SeenThere => [Command.Guest("\"present\"", "\"bus\":\"pci\"", "\"ready\":true")];
 
-    /// <summary>The keyboard behind it: later than the controller itself, and what its user waits for.</summary>
-    public static IReadOnlyList<string> KeyboardThere => [Command.Guest("\"present\"", "\"bus\":\"usb\"", "\"ready\":true")];
+    public override IReadOnlyList<string> BehindThere => [Command.Guest("\"present\"", "\"bus\":\"usb\"", "\"ready\":true")];
 
     public override IReadOnlyList<string> SeenHome => [Command.Bound($"/{address}/", "usbhid")];
 

@@ -11,40 +11,44 @@ internal sealed class RouteBenchmark(BenchHost host, Route route)
     /// <param name="rounds">One more is made before them and not counted: the kernel does some things once.</param>
     public async Task RunAsync(int rounds, CancellationToken cancellation)
     {
-        await OursAsync("give", route.SeenThere, cancellation);
+        await GiveAsync(cancellation);
         await route.LearnAsync(cancellation);
-        await OursAsync("take", route.SeenHome, cancellation, route.Left);
-        await ByHandAsync(cancellation);
+        await TakeAsync(cancellation);
+        await ByHandAsync(isCounted: false, cancellation);
         for (var round = 0; round < rounds; round++)
         {
-            _give.Moves.Add(await OursAsync("give", route.SeenThere, cancellation));
-            _take.Moves.Add(await OursAsync("take", route.SeenHome, cancellation, route.Left));
-            var (given, taken) = await ByHandAsync(cancellation);
-            _give.Bare.Add(given);
-            _take.Bare.Add(taken);
+            _give.Moves.Add(await GiveAsync(cancellation));
+            _take.Moves.Add(await TakeAsync(cancellation));
+            await ByHandAsync(isCounted: true, cancellation);
         }
     }
 
-    /// <param name="after">What is waited for as well before anything else begins; it isn't counted.</param>
-    private async Task<Move> OursAsync(string verb, IReadOnlyList<string> seen, CancellationToken cancellation, IReadOnlyList<string>? after = null)
+    private Task<Move> GiveAsync(CancellationToken cancellation) => OursAsync("give", route.SeenThere, route.BehindThere, cancellation);
+
+    private Task<Move> TakeAsync(CancellationToken cancellation) => OursAsync("take", route.SeenHome, route.Left, cancellation);
+
+    /// <param name="after">What is waited for as well before anything else begins.</param>
+    private async Task<Move> OursAsync(string verb, IReadOnlyList<string> seen, IReadOnlyList<string> after, CancellationToken cancellation)
     {
-        var laps = await host.Watch.DoAsync([Command.Mark, Command.Run("kvmswitch", verb, route.Device, "--json"), .. seen, .. after ?? []], cancellation);
+        var laps = await host.Watch.DoAsync([Command.Mark, Command.Run("kvmswitch", verb, route.Device, "--json"), .. seen, .. after], cancellation);
         Lap[] timed = [.. laps.Skip(1).Take(1 + seen.Count)];
-        return new(Lap.Time(timed), (timed[^1].Ended - timed[0].Begun) / 1000.0, timed[0].Json);
+        return new(Lap.Time(timed), Lap.Until(timed[0], timed[^1]), Lap.Until(timed[0], laps[^1]), timed[0].Json);
     }
 
-    private async Task<(double Given, double Taken)> ByHandAsync(CancellationToken cancellation)
+    private async Task ByHandAsync(bool isCounted, CancellationToken cancellation)
     {
-        var times = await host.WithoutDaemonAsync(
+        await host.WithoutDaemonAsync(
             async () =>
             {
-                var given = await host.Watch.DoAsync([Command.Mark, .. await route.GiveAsync(cancellation)], cancellation);
-                var hand = route.Take();
-                var taken = await host.Watch.DoAsync([Command.Mark, .. hand, .. route.Left], cancellation);
-                return (Lap.Time([.. given.Skip(1)]), Lap.Time([.. taken.Skip(1).Take(hand.Count)]));
+                IReadOnlyList<string> give = await route.GiveAsync(cancellation), take = route.Take();
+                var given = await host.Watch.DoAsync([Command.Mark, .. give, .. route.BehindThere], cancellation);
+                var taken = await host.Watch.DoAsync([Command.Mark, .. take, .. route.Left], cancellation);
+                if (!isCounted) return;
+                _give.Bare.Add(Lap.Time([.. given.Skip(1).Take(give.Count)]));
+                _give.BareBehind.Add(Lap.Until(given[1], given[^1]));
+                _take.Bare.Add(Lap.Time([.. taken.Skip(1).Take(take.Count)]));
             },
             cancellation);
         await host.WaitForHomeAsync(route.Device, cancellation);
-        return times;
     }
 }

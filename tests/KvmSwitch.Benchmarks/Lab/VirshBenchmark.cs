@@ -29,25 +29,21 @@ internal sealed class VirshBenchmark(BenchHost host)
         {
             var device = $"<hostdev mode='subsystem' type='{type}' managed='yes'><source>{await source()}</source></hostdev>";
             await host.Shell.RunAsync("cat > /run/lab-device.xml", cancellation, input: device);
-            var attached = await VirshAsync("attach-device", route.SeenThere, [], cancellation);
-            var detached = await VirshAsync("detach-device", route.SeenHome, route.Left, cancellation);
-            if (round < 0) continue;
-            Add(legs[0], attached);
-            Add(legs[1], detached);
+            await VirshAsync(legs[0], "attach-device", route.SeenThere, route.BehindThere, round >= 0, cancellation);
+            await VirshAsync(legs[1], "detach-device", route.SeenHome, route.Left, round >= 0, cancellation);
         }
     }
 
-    private static void Add(Leg leg, Lap[] laps)
-    {
-        leg.Virsh.Add(Lap.Time(laps));
-        leg.VirshSeen.Add((laps[^1].Ended - laps[0].Begun) / 1000.0);
-    }
-
-    private async Task<Lap[]> VirshAsync(string verb, IReadOnlyList<string> seen, IReadOnlyList<string> after, CancellationToken cancellation)
+    private async Task VirshAsync(
+        Leg leg, string verb, IReadOnlyList<string> seen, IReadOnlyList<string> after, bool isCounted, CancellationToken cancellation)
     {
         var laps = await host.Watch.DoAsync(
             [Command.Mark, Command.Run("virsh", "-q", verb, "lab", "/run/lab-device.xml", "--live"), .. seen, .. after], cancellation);
-        return [.. laps.Skip(1).Take(1 + seen.Count)];
+        if (!isCounted) return;
+        Lap[] timed = [.. laps.Skip(1).Take(1 + seen.Count)];
+        leg.Virsh.Add(Lap.Time(timed));
+        leg.VirshSeen.Add(Lap.Until(timed[0], timed[^1]));
+        leg.VirshBehind.Add(Lap.Until(timed[0], laps[^1]));
     }
 
     // The guest has what ours has, as far as it matters here: a USB controller, a free root port, two serial ports.
