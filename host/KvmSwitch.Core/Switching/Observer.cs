@@ -43,10 +43,12 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
     private static Observation Combine(DeviceId id, HostView host, Dictionary<MachineId, ImmutableDictionary<DeviceId, Holding>> holdings)
     {
         var held = holdings.Where(pair => pair.Value.ContainsKey(id)).ToLookup(pair => pair.Value[id].IsStale, pair => pair.Key);
-        var machines = held[false].Concat(host.LentTo is { } lent ? [lent] : []).ToImmutableHashSet();
+        ImmutableArray<MachineId> lent = host.LentTo is { } machine ? [machine] : [];
+        var isThere = host.Sight != HostSight.Absent;
+        var machines = held[false].Concat(isThere ? lent : []).ToImmutableHashSet();
         return new(host.Sight, machines)
         {
-            Stale = [.. held[true]],
+            Stale = [.. held[true], .. isThere ? [] : lent],
             IsPartial = host.IsPartial && !machines.IsEmpty,
         };
     }

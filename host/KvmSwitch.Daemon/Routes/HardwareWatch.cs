@@ -15,7 +15,8 @@ internal sealed partial class HardwareWatch(
         var drives = configuration.Devices.Where(device => device.Route is DeviceRoute.Optical);
         var watches = new List<Task> { WatchPlugsAsync(cancellationToken) };
         watches.AddRange(drives.Select(drive => WatchDiscsAsync(drive, cancellationToken)));
-        if (sides.Input is { } input) watches.AddRange([input.Completion, WatchHotkeysAsync(input.Hotkeys, cancellationToken)]);
+        if (sides.Input is { } input)
+            watches.AddRange([input.Completion, WatchInputAsync(input.Changes, cancellationToken), WatchHotkeysAsync(input.Hotkeys, cancellationToken)]);
         return EndAsync(watches);
     }
 
@@ -32,6 +33,12 @@ internal sealed partial class HardwareWatch(
                 foreach (var device in sides.At(port, configuration.Devices)) switcher.PluggedIn(device);
             switcher.LookAgain();
         }
+    }
+
+    private async Task WatchInputAsync(IUeventSource changes, CancellationToken cancellationToken)
+    {
+        using var listener = changes.Listen();
+        await foreach (var _ in listener.ReadAllAsync(cancellationToken)) switcher.LookAgain();
     }
 
     private async Task WatchDiscsAsync(Device drive, CancellationToken cancellationToken)

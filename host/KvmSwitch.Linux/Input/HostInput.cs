@@ -17,6 +17,7 @@ public sealed class HostInput : IAsyncDisposable
     private readonly ImmutableArray<InputRelay> _relays;
     private readonly Dictionary<InputSource, InputRelay?> _sources = [];
     private readonly CancellationTokenSource _stopping = new();
+    private readonly UeventHub _changes = new();
     private readonly TaskCompletionSource _looked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly InputLoop _loop;
     private readonly InputWatch _watch;
@@ -35,6 +36,9 @@ public sealed class HostInput : IAsyncDisposable
     }
 
     public HotkeyListener Hotkeys { get; } = new();
+
+    /// <summary>A node was opened or has gone, as we know it: later than the kernel's event tells.</summary>
+    public IUeventSource Changes => _changes;
 
     /// <summary>Ends with an error when input can't be read any more; then every device is the host's, and no hotkey is heard.</summary>
     public Task Completion => Task.WhenAny(_loop.Completion, _watching).Unwrap();
@@ -102,6 +106,7 @@ public sealed class HostInput : IAsyncDisposable
         _sources.Add(source, relay);
         _loop.Poll(source);
         relay?.Attach(source);
+        _changes.Publish(Uevent.Rescan);
     }
 
     /// <summary>Its links may have come after it: then it belongs to a relay only now.</summary>
@@ -138,6 +143,7 @@ public sealed class HostInput : IAsyncDisposable
         relay?.Detach(source);
         source.Dispose();
         _watch.Closed(source.Device.Node);
+        _changes.Publish(Uevent.Rescan);
     }
 
     private void End()

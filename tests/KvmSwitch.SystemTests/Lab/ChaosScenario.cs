@@ -108,7 +108,7 @@ public sealed class ChaosScenario(LabHost lab)
             case ChaosAct.TakeWhileQemuHangs:
                 return await SayAsync("give", step.Subject) + await TakeDuringAsync(lab.WhileQemuHangsAsync);
             case ChaosAct.TakeWhileGuestIsPaused:
-                return await SayAsync("give", step.Subject) + await TakeDuringAsync(WhilePausedAsync);
+                return await SayAsync("give", step.Subject) + await TakeDuringAsync(lab.WhileGuestIsPausedAsync);
             case ChaosAct.GiveWhileDiskIsFull:
                 return await GiveOnFullDiskAsync(step.Subject);
             default:
@@ -119,42 +119,34 @@ public sealed class ChaosScenario(LabHost lab)
 
     private async Task HurtAsync(ChaosAct act)
     {
-        await lab.Shell.RunAsync(act switch
+        switch (act)
         {
-            ChaosAct.KillAgent => Typed("kill -KILL $(cat /run/agent.pid)"),
-            ChaosAct.KillDaemon => "systemctl kill --signal=KILL kvmswitchd; until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done",
-            ChaosAct.KillQemu => "kill -KILL $(cat /run/kvmswitch/machines/win/qemu.pid)",
-            ChaosAct.PanicGuest => $"{Typed("echo c > /proc/sysrq-trigger")}; timeout 60 sh -c 'while kvmswitch status --json | grep -q \"\\\"placement\\\": *\\\"win\\\"\"; do sleep 0.3; done'; kvmswitch vm kill win",
-            _ => throw new ArgumentOutOfRangeException(nameof(act), act, "harms nothing"),
-        }, Stop);
+            case ChaosAct.KillAgent:
+                await lab.TypeInGuestAsync("kill -KILL $(cat /run/agent.pid)");
+                return;
+            case ChaosAct.KillDaemon:
+                await lab.KillDaemonAsync();
+                break;
+            case ChaosAct.KillQemu:
+                await lab.Shell.RunAsync("kill -KILL $(cat /run/kvmswitch/machines/win/qemu.pid)", Stop);
+                break;
+            case ChaosAct.PanicGuest:
+                await lab.TypeInGuestAsync("echo c > /proc/sysrq-trigger");
+                await lab.Shell.RunAsync("""timeout 60 sh -c 'while kvmswitch status --json | grep -q "\"placement\": *\"win\""; do sleep 0.3; done'; kvmswitch vm kill win""", Stop);
+                break;
+        }
 
         // Whoever sits there has the machine back up before they go on.
-        if (act is ChaosAct.KillQemu or ChaosAct.PanicGuest)
+        if (act is not ChaosAct.KillDaemon)
             await lab.Shell.RunAsync("timeout 60 sh -c 'while kvmswitch vm list | grep -q \"^win *running\"; do sleep 0.2; done'", Stop);
-        if (act is not ChaosAct.KillAgent) await lab.Shell.RunAsync("lab-settle", Stop, TimeSpan.FromMinutes(5));
+        await lab.Shell.RunAsync("lab-settle", Stop, TimeSpan.FromMinutes(5));
     }
-
-    private static string Typed(string command) =>
-        $"printf '\\n%s\\n' '{command}' | timeout 10 socat -t 1 - UNIX-CONNECT:/run/kvmswitch/machines/win/console.sock >/dev/null";
 
     private async Task<string> TakeDuringAsync(Func<Func<Task>, Task> during)
     {
         var said = "";
         await during(async () => said = await SayAsync("take", "--all"));
         return $", then {said}";
-    }
-
-    private async Task WhilePausedAsync(Func<Task> act)
-    {
-        await QmpAsync("stop");
-        try
-        {
-            await act();
-        }
-        finally
-        {
-            await QmpAsync("cont");
-        }
     }
 
     private async Task<string> GiveOnFullDiskAsync(string target)
@@ -203,7 +195,7 @@ public sealed class ChaosScenario(LabHost lab)
         Assert.Empty(KeysDown(lab.HostSide, host));
         Assert.Empty(KeysDown(lab.GuestSide, 0));
         Assert.Equal(peripherals, await PeripheralsAsync());
-        Assert.Equal("[]", await QmpAsync("query-fdsets"));
+        Assert.Equal("[]", await lab.QmpAsync("query-fdsets"));
         await AssertNoDescriptorLeakedAsync();
     }
 
@@ -252,16 +244,7 @@ public sealed class ChaosScenario(LabHost lab)
 
     private async Task<string> PeripheralsAsync()
     {
-        var listed = JsonNode.Parse(await QmpAsync("qom-list", "{\"path\":\"/machine/peripheral\"}"))!.AsArray();
+        var listed = JsonNode.Parse(await lab.QmpAsync("qom-list", "{\"path\":\"/machine/peripheral\"}"))!.AsArray();
         return string.Join(' ', listed.Select(entry => (string)entry!["name"]!).Order(StringComparer.Ordinal));
-    }
-
-    /// <summary>What QEMU returns to a command.</summary>
-    private async Task<string> QmpAsync(string command, string arguments = "{}")
-    {
-        var said = await lab.Shell.RunAsync("exec timeout 30 socat -t 5 - UNIX-CONNECT:/run/kvmswitch/machines/win/tools.sock", Stop,
-            input: $"{{\"execute\":\"qmp_capabilities\"}}\n{{\"execute\":\"{command}\",\"arguments\":{arguments},\"id\":\"asked\"}}\n");
-        var reply = said.Split('\n').Select(line => JsonNode.Parse(line)!).Single(line => (string?)line["id"] == "asked");
-        return reply["return"]?.ToJsonString() ?? throw new InvalidOperationException($"QEMU refused {command}: {reply}");
     }
 }

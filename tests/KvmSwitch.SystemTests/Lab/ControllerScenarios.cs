@@ -47,7 +47,7 @@ public sealed class ControllerScenarios(LabHost lab)
         await lab.RunAsync("give", "card");
         var host = lab.HostSide.Sightings.Count;
 
-        await lab.Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd; until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done", Stop);
+        await lab.KillDaemonAsync();
         await lab.SettleAsync();
 
         Assert.Equal("xhci_hcd", await DriverAsync());
@@ -68,6 +68,48 @@ public sealed class ControllerScenarios(LabHost lab)
         {
             await lab.Shell.RunAsync("umount /mnt/stick", Stop);
         }
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task The_controller_of_the_disk_that_the_host_runs_from_is_refused_also_by_force()
+    {
+        await lab.SettleAsync();
+        var controller = await lab.Shell.RunAsync("basename $(realpath /sys/block/$(lsblk -ndo PKNAME,NAME $(findmnt -no SOURCE /) | awk '{print $NF}')/device/..)", Stop);
+        await lab.ConfigureAsync(text => $"{text}\n[device.root]\nroute = \"controller\"\nfunctions = [\"{controller}\"]\n");
+
+        Refused.Sentence(await lab.TryRunAsync("give", "root", "--force"), Refused.Declined, controller, "/");
+        Assert.Equal("virtio-pci", await lab.Shell.RunAsync($"basename $(readlink /sys/bus/pci/devices/{controller}/driver)", Stop));
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task A_controller_is_taken_home_from_a_guest_that_stands_still()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "card");
+        var host = lab.HostSide.Sightings.Count;
+
+        await lab.WhileGuestIsPausedAsync(async () =>
+        {
+            await lab.RunAsync("take", "card");
+
+            Assert.Equal("xhci_hcd", await DriverAsync());
+            await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B, host);
+        });
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task When_the_guest_panics_the_controller_comes_home_by_itself()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "card");
+        var host = lab.HostSide.Sightings.Count;
+
+        await lab.TypeInGuestAsync("echo c > /proc/sysrq-trigger");
+        await lab.WaitForPlacementAsync("card", "host");
+
+        Assert.Equal("xhci_hcd", await DriverAsync());
+        await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B, host);
+        await lab.RunAsync("vm", "kill", "win");
     }
 
     private Task<string> DriverAsync() => lab.Shell.RunAsync("basename $(readlink /sys/bus/pci/devices/0000:03:00.0/driver)", Stop);

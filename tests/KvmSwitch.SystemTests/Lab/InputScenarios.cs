@@ -100,8 +100,7 @@ public sealed class InputScenarios(LabHost lab)
         await lab.RunAsync("give", "typing");
         var host = lab.HostSide.Sightings.Count;
 
-        await lab.Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd", Stop);
-        await lab.Shell.RunAsync("until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done", Stop);
+        await lab.KillDaemonAsync();
         await lab.Hardware.PressAsync("relay-board", "b", Stop);
 
         await lab.HostSide.KeyAsync(LabKeys.B, host);
@@ -127,6 +126,17 @@ public sealed class InputScenarios(LabHost lab)
         await lab.Hardware.PressAsync("relay-board", "a", Stop);
         await lab.GuestSide.KeyAsync(LabKeys.A, guest);
         Assert.DoesNotContain(LabKeys.A, lab.HostSide.KeysSince(host));
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task Desktops_are_told_to_ignore_what_the_relay_makes()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+
+        var marks = await lab.Shell.RunAsync(
+            "for d in /sys/class/input/event*; do case $(cat $d/device/phys) in kvmswitch/*) udevadm info --query=property --property=LIBINPUT_IGNORE_DEVICE --value $d; stat -c %a:%u /dev/input/${d##*/};; esac; done", Stop);
+        Assert.Equal(["1", "600:0"], marks.Split('\n').Distinct());
     }
 
     private async Task DoubleTapAsync()

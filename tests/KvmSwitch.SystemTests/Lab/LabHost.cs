@@ -79,19 +79,28 @@ public sealed class LabHost : IAsyncLifetime
     }
 
     /// <summary>Waits until a device was seen at a place: <c>host</c>, a machine, <c>absent</c>.</summary>
-    public async Task WaitForPlacementAsync(string device, string placement)
+    public Task WaitForPlacementAsync(string device, string placement) =>
+        WaitForStateAsync($"{device} was {placement}", state => SharedDemo.PlacementIn(state, device) == placement);
+
+    /// <summary>Waits until the guest's agent is live, or isn't any more.</summary>
+    public Task WaitForAgentAsync(bool live) =>
+        WaitForStateAsync($"agent_live was {live}", state => (bool?)state["machines"]![0]!["agent_live"] == live);
+
+    /// <summary>Waits until the daemon's state is as told.</summary>
+    /// <param name="what">The end of a sentence, for the failure.</param>
+    public async Task WaitForStateAsync(string what, Func<JsonNode, bool> isSo)
     {
         await using var stream = await Shell.StreamAsync("exec kvmswitch status --watch --json", Patience, Stop);
         using var lines = new StreamReader(stream);
-        var last = "never told";
+        var last = "nothing was told";
         while (await lines.ReadLineAsync(Stop) is { } line)
         {
             if (!line.StartsWith('{')) continue;
-            last = SharedDemo.PlacementIn(JsonNode.Parse(line)!, device);
-            if (last == placement) return;
+            last = line;
+            if (isSo(JsonNode.Parse(line)!)) return;
         }
 
-        throw new TimeoutException($"waited in vain until {device} was {placement}; at last it was {last}");
+        throw new TimeoutException($"waited in vain until {what}; at last: {last}");
     }
 
     /// <summary>The name in the host of a controller's port.</summary>
@@ -117,6 +126,10 @@ public sealed class LabHost : IAsyncLifetime
         return await side.KeyAsync(code, from);
     }
 
+    /// <summary>Kills the daemon (SIGKILL), and returns once it is dead. Nobody starts it again.</summary>
+    public Task KillDaemonAsync() =>
+        Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd; until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done", Stop);
+
     /// <summary>Stops QEMU's process (SIGSTOP) for as long as something is done.</summary>
     public async Task WhileQemuHangsAsync(Func<Task> act)
     {
@@ -129,6 +142,35 @@ public sealed class LabHost : IAsyncLifetime
         {
             await Shell.RunAsync("kill -CONT $(cat /run/kvmswitch/machines/win/qemu.pid)", Stop);
         }
+    }
+
+    /// <summary>Stops the guest's processors, but not QEMU, for as long as something is done.</summary>
+    public async Task WhileGuestIsPausedAsync(Func<Task> act)
+    {
+        await QmpAsync("stop");
+        try
+        {
+            await act();
+        }
+        finally
+        {
+            await QmpAsync("cont");
+        }
+    }
+
+    /// <summary>Sends a command to the guest's shell, and doesn't wait for it.</summary>
+    public Task TypeInGuestAsync(string command) => Shell.RunAsync(
+        "timeout 10 socat -t 1 - UNIX-CONNECT:/run/kvmswitch/machines/win/console.sock >/dev/null", Stop, input: $"\n{command}\n");
+
+    /// <summary>What the guest's QEMU returns to a command.</summary>
+    /// <exception cref="InvalidOperationException">It refused.</exception>
+    public async Task<string> QmpAsync(string command, string arguments = "{}")
+    {
+        var said = await Shell.RunAsync(
+            "exec timeout 30 socat -t 5 - UNIX-CONNECT:/run/kvmswitch/machines/win/tools.sock", Stop,
+            input: $"{{\"execute\":\"qmp_capabilities\"}}\n{{\"execute\":\"{command}\",\"arguments\":{arguments},\"id\":\"asked\"}}\n");
+        var reply = said.Split('\n').Select(line => JsonNode.Parse(line)!).Single(line => (string?)line["id"] == "asked");
+        return reply["return"]?.ToJsonString() ?? throw new InvalidOperationException($"QEMU refused {command}: {reply}");
     }
 
     public async ValueTask DisposeAsync()

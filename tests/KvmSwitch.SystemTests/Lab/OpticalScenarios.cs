@@ -38,6 +38,22 @@ public sealed class OpticalScenarios(LabHost lab)
     }
 
     [Fact(Timeout = 600_000)]
+    public async Task A_disc_that_is_put_in_goes_to_the_guest_by_itself_and_home_when_it_is_ejected_there()
+    {
+        await lab.SettleAsync();
+        await lab.Hardware.DiscAsync(null, Stop);
+        await lab.ConfigureAsync(text => text.Replace("route = \"optical\"", "route = \"optical\"\nauto = \"win\"", StringComparison.Ordinal));
+
+        await lab.Hardware.DiscAsync(2, Stop);
+        await lab.WaitForPlacementAsync("disc", "win");
+        await lab.TypeInGuestAsync("eject /dev/sr0");
+        await lab.WaitForPlacementAsync("disc", "host");
+
+        await lab.Hardware.DiscAsync(3, Stop);
+        await lab.WaitForPlacementAsync("disc", "win");
+    }
+
+    [Fact(Timeout = 600_000)]
     public async Task After_QEMU_was_killed_the_drive_is_the_hosts_again()
     {
         await lab.SettleAsync();

@@ -7,6 +7,9 @@ namespace KvmSwitch.SystemTests.Lab;
 [Collection(nameof(LabTier))]
 public sealed class UsbScenarios(LabHost lab)
 {
+    private const string MountStick =
+        "d=/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_STICK1-0:0; timeout 30 sh -c \"until [ -b $d ]; do sleep 0.2; done\"; mkdir -p /mnt/stick && mount $d /mnt/stick";
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact(Timeout = 600_000)]
@@ -175,7 +178,8 @@ public sealed class UsbScenarios(LabHost lab)
         await lab.RunAsync("give", "left");
         var host = lab.HostSide.Sightings.Count;
 
-        await lab.Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd; until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done; lab-settle", Stop);
+        await lab.KillDaemonAsync();
+        await lab.SettleAsync();
 
         Assert.Equal("usbhid", await lab.DriversAsync("desk:1"));
         await lab.TypeAsync("twin-left", "a", lab.HostSide, LabKeys.A, host);
@@ -238,12 +242,30 @@ public sealed class UsbScenarios(LabHost lab)
     public async Task Storage_that_is_mounted_is_unmounted_before_it_leaves()
     {
         await lab.SettleAsync();
-        await lab.Shell.RunAsync(
-            "d=/dev/disk/by-id/usb-QEMU_QEMU_HARDDISK_STICK1-0:0; timeout 30 sh -c \"until [ -b $d ]; do sleep 0.2; done\"; mkdir -p /mnt/stick && mount $d /mnt/stick", Stop);
+        await lab.Shell.RunAsync(MountStick, Stop);
 
         await lab.RunAsync("give", "stick");
 
         Assert.NotEqual(0, (await lab.Shell.TryRunAsync("mountpoint -q /mnt/stick", Stop)).ExitCode);
         Assert.Equal("usbfs", await lab.DriversAsync("rear/super:1"));
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task Without_UDisks2_mounted_storage_is_refused_unless_it_is_forced()
+    {
+        await lab.SettleAsync();
+        await lab.Shell.RunAsync($"systemctl mask --now --runtime --quiet udisks2; {MountStick}", Stop);
+        try
+        {
+            Refused.Sentence(await lab.TryRunAsync("give", "stick"), Refused.Declined, "/mnt/stick", "--force");
+            Assert.Equal("usb-storage", await lab.DriversAsync("rear/super:1"));
+
+            await lab.RunAsync("give", "stick", "--force");
+            Assert.NotEqual(0, (await lab.Shell.TryRunAsync("mountpoint -q /mnt/stick", Stop)).ExitCode);
+        }
+        finally
+        {
+            await lab.Shell.RunAsync("systemctl unmask --runtime --quiet udisks2; umount /mnt/stick 2>/dev/null || true", Stop);
+        }
     }
 }

@@ -84,8 +84,10 @@ public sealed class HostInputTests : IAsyncLifetime
         await OpensAsync(keyboard);
         using var attachment = await Side.PrepareAsync(Desk, Qemu, force: false, Token);
         await Side.LendAsync(Desk, Machine, Token);
+        using var changes = Input.Changes.Listen();
         _kernel.Unplug(keyboard);
-        await SeesAsync(Desk, new(HostSight.Absent, Machine));
+        Assert.True(await changes.WaitAsync(_ => true, Deadline, TimeProvider.System, Token));
+        Assert.Equal(new(HostSight.Absent, Machine), await LookAsync(Desk));
 
         var again = _kernel.Plug("Keyboard", "1-4");
         await SeesAsync(Desk, new(HostSight.Served, Machine));

@@ -82,19 +82,6 @@ public sealed class PciUsesTests : IDisposable
         Assert.Equal([("sda1, part of md0", false)], Behind(Sata));
     }
 
-    [Fact]
-    public void The_disk_that_this_computer_runs_from_is_claimed_by_the_kernel()
-    {
-        var root = File.ReadLines("/proc/self/mountinfo").Select(line => line.Split(' ')).First(fields => fields[4] == "/")[2];
-        var link = new FileInfo($"/sys/dev/block/{root}").LinkTarget;
-        var node = $"/dev/{Path.GetFileName(link)}";
-        using var open = Libc.Open(node, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
-        if (link is null || open.IsInvalid) Assert.Skip("/ is on no disk whose node we may open");
-
-        Assert.True(BlockUses.IsClaimed(node));
-        Assert.False(BlockUses.IsClaimed("/dev/nonexistent"));
-    }
-
     [Theory]
     [InlineData("")]
     [InlineData("22 1 8:1\n")]
