@@ -23,7 +23,7 @@ internal sealed record Lap(string Command, long Begun, long Ended, string Said)
 internal sealed class LabStopwatch : IAsyncDisposable
 {
     private static readonly TimeSpan Life = TimeSpan.FromHours(1);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(150);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
     private readonly Stream _stream;
     private readonly StreamReader _answers;
 

@@ -34,7 +34,7 @@ enum { QMP, GUEST, KERNEL, SOURCES };
 enum { LINES = 2048, LENGTH = 1 << 16, PARTS = 32 };
 
 static const char *const names[SOURCES] = {"qmp", "guest", "kernel"};
-static const long long patience = 60 * 1000000LL;
+static const long long patience = 240 * 1000000LL;
 
 static struct source { int fd; int used; char text[LENGTH]; } sources[SOURCES] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
 static struct heard { int source; long long at; char *text; } heard[LINES];
