@@ -1,12 +1,15 @@
 using System.Globalization;
 using KvmSwitch.Benchmarks;
+using KvmSwitch.Benchmarks.Lab;
 using KvmSwitch.Demo.Harness;
+
+if (args is ["lab", .. var rest]) return await LabProgram.RunAsync(rest);
 
 var options = BenchmarkOptions.Parse(args);
 if (options is null)
 {
     await Console.Error.WriteLineAsync(
-        "usage: tests/bench.sh [--rounds N] [--json FILE]; needs KVMSWITCH_PROGRAMS and KVMSWITCH_GUEST, which tests/bench.sh sets");
+        "usage: tests/bench.sh [--rounds N] [--json FILE], or tests/bench.sh lab; needs KVMSWITCH_PROGRAMS and KVMSWITCH_GUEST, which tests/bench.sh sets");
     return 2;
 }
 

@@ -57,6 +57,17 @@ require() {
   [ -e "$keyring" ] || cannot "$keyring is missing: run 'apt-get install debian-archive-keyring' as root"
 }
 
+# Unmounts what a bootstrap that was killed has left in directories $*, before anything is removed there: that would go on in the
+# computer's own /proc and /sys.
+unmount_below() {
+  local directory as
+  as=$(as_root) || return 0
+  for directory; do
+    # shellcheck disable=SC2086 # $as is zero or two words
+    awk -v under="$directory/" 'index($2, under) == 1 { print $2 }' /proc/mounts | tac | xargs -r $as umount
+  done
+}
+
 # Unpacks the packages into $1/tree.
 bootstrap() {
   local list
@@ -141,7 +152,12 @@ out=${1:-$root/artifacts/lab}
 mkdir -p "$out"
 "$root/installer/demo/build-guest.sh" >/dev/null
 
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/kvmswitch
+mkdir -p "$cache"
+# With the lock of the builds, so that none that still runs is hit.
+(flock 9; unmount_below "$cache"/building-lab.*) 9>>"$cache/build-lab.lock"
 open_cache lab "the lab"
+trap 'if [ -n "$work" ]; then unmount_below "$work"; rm -rf --one-file-system "$work"; fi' EXIT
 # The recipe, without the packages' versions: they are those of the day it is made.
 target=$cache/lab-$({
   declare -p suite packages unused_modules unused_units idle_units
