@@ -12,17 +12,16 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
         if (limit is { } time && (time <= TimeSpan.Zero || time > TimeSpan.FromDays(1)))
             throw new SwitchException(Failure.Usage, "the time limit must be more than 0 and at most 24 hours");
         var (devices, to) = (Resolve(targets), Machine(machine).Id);
-        if (!force) await EjectAsync(devices, to);
+        if (!force) await EjectAsync(StorageAmong(devices, to));
         return await switcher.RequestAsync(new(devices, to, gesture) { TimeLimit = limit, Force = force, Uid = uid });
     }
 
-    /// <summary>Home. Storage is ejected by its guest first, which may object; of everything nobody is asked.</summary>
+    /// <summary>Home. Of everything no guest is asked.</summary>
     public async Task<Handoff> TakeAsync(IReadOnlyCollection<string> targets, bool all, string gesture, long uid)
     {
         if (all && targets.Count > 0) throw new SwitchException(Failure.Usage, "name devices or say --all, not both");
         var devices = all ? [.. configuration.Devices.Select(device => device.Id)] : Resolve(targets);
-        if (!all) await EjectAsync(devices, Owner.Host);
-        return await switcher.RequestAsync(new(devices, Owner.Host, gesture) { Uid = uid });
+        return await (all ? switcher.RequestAsync(new(devices, Owner.Host, gesture) { Uid = uid }) : BringHomeAsync(devices, gesture, uid));
     }
 
     /// <summary>Home, when the machine has all of them; else to the machine.</summary>
@@ -44,8 +43,7 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
             .ToImmutableArray();
         var devices = targets.Count == 0 ? held : [.. Resolve(targets, NamesAmong(held)).Where(held.Contains)];
         if (devices.IsEmpty) throw new SwitchException(Failure.Refused, $"{guest} holds nothing of that");
-        await EjectAsync(devices, Owner.Host);
-        return await switcher.RequestAsync(new(devices, Owner.Host, gesture));
+        return await BringHomeAsync(devices, gesture, uid: -1);
     }
 
     /// <summary>A guest may ask for what the configuration lets it ask for.</summary>
@@ -66,16 +64,41 @@ internal sealed class Switchboard(SwitchConfiguration configuration, Switcher sw
         return switcher.RequestAsync(new(devices, guest, gesture));
     }
 
-    /// <summary>Asks the guests that hold storage among these to let go of it.</summary>
-    /// <exception cref="SwitchException">One keeps it; nothing was changed.</exception>
-    private async Task EjectAsync(ImmutableArray<DeviceId> devices, Owner to)
+    /// <summary>Storage is ejected by its guest first, which may object. A keyboard of the same set doesn't wait for that.</summary>
+    private async Task<Handoff> BringHomeAsync(ImmutableArray<DeviceId> devices, string gesture, long uid)
+    {
+        var storage = StorageAmong(devices, Owner.Host);
+        var others = devices.RemoveRange(storage.Select(view => view.Device.Id));
+        var first = others.IsEmpty ? null : await switcher.RequestAsync(new(others, Owner.Host, gesture) { Uid = uid });
+        if (storage.IsEmpty && first is not null) return first;
+        await EjectAsync(storage);
+        var second = await switcher.RequestAsync(new([.. storage.Select(view => view.Device.Id)], Owner.Host, gesture) { Uid = uid });
+        return first is null ? second : Together(first, second);
+    }
+
+    private static Handoff Together(Handoff first, Handoff second) => second with
+    {
+        Devices = [.. first.Devices, .. second.Devices],
+        From = [.. first.From, .. second.From],
+        Outcome = second.Outcome == Outcome.Unchanged ? first.Outcome : second.Outcome,
+        Started = first.Started,
+        Duration = second.Started + second.Duration - first.Started,
+        Steps = [.. first.Steps, .. second.Steps],
+    };
+
+    /// <summary>The storage among these that another than <paramref name="to"/> holds.</summary>
+    private ImmutableArray<DeviceView> StorageAmong(ImmutableArray<DeviceId> devices, Owner to)
     {
         var snapshot = switcher.Current;
-        foreach (var view in devices.Select(snapshot.Find).OfType<DeviceView>())
-        {
-            if (view is { Device.Class: DeviceClass.Storage, Placement.Machine: { } holder } && holder != to && sides.TryGetValue(holder, out var machine))
-                await machine.EjectAsync(view.Device, CancellationToken.None);
-        }
+        return [.. devices.Select(snapshot.Find).OfType<DeviceView>().Where(
+            view => view is { Device.Class: DeviceClass.Storage, Placement.Machine: { } holder } && holder != to)];
+    }
+
+    /// <summary>Asks the guests that hold these to let go of them.</summary>
+    /// <exception cref="SwitchException">One keeps it.</exception>
+    private async Task EjectAsync(ImmutableArray<DeviceView> storage)
+    {
+        foreach (var view in storage) await sides[view.Placement.Machine!.Value].EjectAsync(view.Device, CancellationToken.None);
     }
 
     /// <exception cref="SwitchException">No such machine, or none named and there isn't exactly one.</exception>

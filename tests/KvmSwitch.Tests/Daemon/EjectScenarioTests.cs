@@ -48,6 +48,20 @@ public sealed class EjectScenarioTests
     }
 
     [Fact]
+    public async Task A_keyboard_comes_home_at_once_beside_storage_that_is_in_use()
+    {
+        var (daemon, guest) = await WithDriveAsync();
+        await using var _ = daemon;
+        await using var __ = guest;
+        await daemon.GiveAsync("keyboard");
+        guest.Objection = Busy;
+
+        Assert.Contains(Busy.TrimEnd('.'), await guest.AskAsync(GuestAction.Types.Verb.Return), StringComparison.Ordinal);
+
+        Assert.Equal(["drive"], daemon.Plugged());
+    }
+
+    [Fact]
     public async Task A_guest_that_does_not_answer_keeps_storage_for_ten_seconds_and_take_all_asks_nobody()
     {
         var (daemon, guest) = await WithDriveAsync();
