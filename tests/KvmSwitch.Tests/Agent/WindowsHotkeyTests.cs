@@ -119,6 +119,8 @@ public sealed class WindowsHotkeyTests
         Assert.True(registrar.IsAnyDown(plan));
         keyboard.Down.Clear();
         Assert.False(registrar.IsAnyDown(plan));
+        // Pressed and released before anybody could look.
+        Assert.NotNull(registrar.Fired(id));
     }
 
     [Fact]

@@ -34,8 +34,18 @@ internal sealed record ChordPlan(IReadOnlyList<KeyCombination> Combinations, IRe
         return new([.. combinations], positions, null);
     }
 
-    /// <summary>Every position has one of its keys down. The key that completed the chord surely is, whatever Windows calls it.</summary>
-    public bool IsHeld(Func<byte, bool> isDown) => Positions.Where(position => position.All(IsModifier)).All(position => position.Any(isDown));
+    /// <summary>
+    /// The chord was made with another side's modifier than the configured one. Keys that are up again by now tell nothing: whoever is quick is
+    /// believed.
+    /// </summary>
+    public bool IsOtherSide(Func<byte, bool> isDown) => Positions.Where(position => position.All(IsModifier))
+        .Any(position => !position.Any(isDown) && Modifiers.Any(key => ModifierOf(key) == ModifierOf(position[0]) && isDown(key)));
+
+    private static readonly byte[] Modifiers =
+    [
+        VirtualKeys.LeftShift, VirtualKeys.RightShift, VirtualKeys.LeftControl, VirtualKeys.RightControl,
+        VirtualKeys.LeftAlt, VirtualKeys.RightAlt, VirtualKeys.LeftWindows, VirtualKeys.RightWindows,
+    ];
 
     private static ChordPlan No(string reason) => new([], [], reason);
 

@@ -44,9 +44,9 @@ internal sealed class HotkeyRegistrar(ISessionKeyboard keyboard)
         return Watch(state.Hotkeys);
     }
 
-    /// <summary>The hotkey of this id, when its chord is held just as it is configured.</summary>
+    /// <summary>The hotkey of this id, unless it was made with the wrong one of two modifiers.</summary>
     public (PipeHotkey Hotkey, ChordPlan Plan)? Fired(int id) =>
-        registered.TryGetValue(id, out var one) && one.Plan.IsHeld(keyboard.IsDown) ? one : null;
+        registered.TryGetValue(id, out var one) && !one.Plan.IsOtherSide(keyboard.IsDown) ? one : null;
 
     /// <summary>Some key of the chord is still down.</summary>
     public bool IsAnyDown(ChordPlan plan) => plan.Positions.Any(position => position.Any(keyboard.IsDown));
