@@ -159,7 +159,7 @@ public sealed class WineDesktop : IAsyncLifetime
     {
         var before = Screen.Look();
         _explorer = Start("explorer.exe", "/desktop");
-        await Condition.HoldsAsync(() => Screen.Look().ChangedSince(before) is not null, "the desktop is there", Patience, Stop);
+await Screen.WaitForChangeAsync(before, "the desktop is there", area => area.Height > 700, Patience);
     }
 
     private static void Expect(ProcessResult result, string what)
