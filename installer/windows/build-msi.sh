@@ -66,6 +66,8 @@ sql "UPDATE \`Component\` SET \`Condition\` = 'CODE' WHERE \`Component\` = 'Join
 sql "DELETE FROM \`Upgrade\` WHERE \`ActionProperty\` = 'OLDERFOUND'"
 sql "INSERT INTO \`Upgrade\` (\`UpgradeCode\`, \`VersionMin\`, \`VersionMax\`, \`Attributes\`, \`ActionProperty\`) VALUES ('$upgrade', '0.0.0', '$version', 768, 'OLDERFOUND')"
 sql "UPDATE \`InstallExecuteSequence\` SET \`Sequence\` = 1450 WHERE \`Action\` = 'RemoveExistingProducts'"
+# An upgrade leaves the service registered: one that is deleted while somebody still looks at it can't be made anew (error 1072).
+sql "UPDATE \`InstallExecuteSequence\` SET \`Condition\` = 'VersionNT AND NOT UPGRADINGPRODUCTCODE' WHERE \`Action\` = 'DeleteServices'"
 # Windows Installer's MsiServiceConfig and MsiServiceConfigFailureActions tables. 3 is SERVICE_CONFIG_DELAYED_AUTO_START_INFO; action 1 restarts,
 # after 1, 5 and then always 30 s, and a day without a failure forgets the earlier ones; the service sets the same itself. Event 5: when installed or reinstalled.
 sql "CREATE TABLE \`MsiServiceConfig\` (\`MsiServiceConfig\` CHAR(72) NOT NULL, \`Name\` CHAR(255) NOT NULL LOCALIZABLE, \`Event\` INT NOT NULL, \`ConfigType\` LONG NOT NULL, \`Argument\` LONGCHAR, \`Component_\` CHAR(72) NOT NULL PRIMARY KEY \`MsiServiceConfig\`)"

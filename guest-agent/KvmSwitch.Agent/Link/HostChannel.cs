@@ -1,5 +1,4 @@
 using System.Net.Security;
-using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -52,7 +51,8 @@ internal sealed class HostChannel : IDisposable
             cause = inner;
         return cause switch
         {
-            AuthenticationException when trust.Refusal is { } refusal => $"{address} is not the paired host: {refusal}",
+            // Whatever the system makes of our no: SChannel under Wine fails in a way of its own.
+            _ when trust.Refusal is { } refusal => $"{address} is not the paired host: {refusal}",
             System.Net.Sockets.SocketException socket => $"{address} does not answer ({socket.SocketErrorCode})",
             TimeoutException or OperationCanceledException => $"{address} does not answer in time",
             not null => $"{address} broke the connection ({cause.Message.TrimEnd('.')})",

@@ -90,6 +90,22 @@ public sealed class AutoPairingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_disc_that_is_pulled_out_before_its_host_answers_is_forgotten_and_the_next_one_pairs()
+    {
+        offers.Put("D:", host.Code("127.0.0.1:1"));
+        Start();
+        await journal.ExpectAsync("D: names a host that can't be paired with yet.");
+        offers.All = [];
+        var looks = offers.Looks;
+        await PassTimeAsync(offers.LookedAsync(looks + 3));
+        Assert.Null(Store.Load());
+
+        offers.Put("E:", host.Code());
+        offers.Hint();
+        await journal.ExpectAsync("Paired with E:");
+    }
+
+    [Fact]
     public async Task Garbage_is_said_once()
     {
         offers.All = [new("D:", Code: null, "D: holds no pairing code.")];
