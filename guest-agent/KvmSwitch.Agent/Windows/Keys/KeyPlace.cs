@@ -30,6 +30,39 @@ internal sealed unsafe partial record KeyPlace(string Provider, string Container
         }
     }
 
+    /// <summary>Where a certificate's private key is kept; null when it has none.</summary>
+    /// <exception cref="CryptographicException">Windows refuses to tell.</exception>
+    public static KeyPlace? Of(X509Certificate2 certificate)
+    {
+        uint size = 0;
+        if (!CertGetCertificateContextProperty(certificate.Handle, KeyProviderInformation, null, &size))
+            return null;
+        fixed (byte* data = new byte[size])
+        {
+            if (!CertGetCertificateContextProperty(certificate.Handle, KeyProviderInformation, data, &size))
+                throw new CryptographicException(Marshal.GetLastPInvokeError());
+            var found = (Information*)data;
+            return new(new(found->Provider), new(found->Container), found->Kind, found->Number, (found->Flags & MachineKeys) != 0);
+        }
+    }
+
+    /// <summary>Removes the key for good.</summary>
+    /// <exception cref="CryptographicException">It is not there any more, or the system keeps it all the same.</exception>
+    public void Delete()
+    {
+        // Not by way of the certificate: asking it for its key crashes the program under Wine.
+        if (Kind == 0)
+        {
+            using var stored = CngKey.Open(Container, new CngProvider(Provider), OfMachine ? CngKeyOpenOptions.MachineKey : CngKeyOpenOptions.None);
+            stored.Delete();
+            return;
+        }
+
+        var flags = CspProviderFlags.UseExistingKey | (OfMachine ? CspProviderFlags.UseMachineKeyStore : CspProviderFlags.NoFlags);
+        using var old = new RSACryptoServiceProvider(new CspParameters((int)Kind, Provider, Container) { Flags = flags, KeyNumber = (int)Number });
+        old.PersistKeyInCsp = false;
+    }
+
     /// <summary>CRYPT_KEY_PROV_INFO.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct Information
@@ -42,6 +75,10 @@ internal sealed unsafe partial record KeyPlace(string Provider, string Container
         public nint Parameters;
         public uint Number;
     }
+
+    [LibraryImport("crypt32", SetLastError = true)]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    private static partial bool CertGetCertificateContextProperty(nint certificate, uint property, void* data, uint* size);
 
     [LibraryImport("crypt32", SetLastError = true)]
     [return: MarshalAs(UnmanagedType.Bool)]

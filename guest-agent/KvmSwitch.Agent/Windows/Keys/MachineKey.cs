@@ -1,6 +1,5 @@
 using System.Runtime.Versioning;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 
 namespace KvmSwitch.Agent.Windows.Keys;
 
@@ -30,26 +29,13 @@ internal sealed record MachineKey(RSA Rsa, KeyPlace Place) : IDisposable
 
     /// <summary>Removes the key for good.</summary>
     /// <exception cref="CryptographicException">The system keeps it all the same.</exception>
-    public void Delete() => Delete(Rsa);
-
-    /// <summary>Removes a certificate's private key for good.</summary>
-    /// <exception cref="CryptographicException">The system keeps it all the same.</exception>
-    public static void Delete(X509Certificate2 certificate)
+    public void Delete()
     {
-        if (certificate.GetRSAPrivateKey() is { } key)
-            Delete(key);
+        Rsa.Dispose();
+        Place.Delete();
     }
 
     public void Dispose() => Rsa.Dispose();
-
-    private static void Delete(RSA key)
-    {
-        if (key is RSACng { Key: var persistent })
-            persistent.Delete();
-        else if (key is RSACryptoServiceProvider old)
-            old.PersistKeyInCsp = false;
-        key.Dispose();
-    }
 
     private static MachineKey CreateInStorage(string name)
     {

@@ -25,7 +25,7 @@ internal sealed record StoredCredential(string Thumbprint) : GuestCredential
             return;
         using (found)
         {
-            MachineKey.Delete(found);
+            KeyPlace.Of(found)?.Delete();
             store.Remove(found);
         }
     }
