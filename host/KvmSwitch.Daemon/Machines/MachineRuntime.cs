@@ -10,23 +10,6 @@ using KvmSwitch.Qmp;
 
 namespace KvmSwitch.Daemon.Machines;
 
-/// <summary>What a machine tells the rest of the daemon. Handlers must be quick.</summary>
-internal interface IMachineListener
-{
-    void MachineUp(MachineId machine);
-
-    /// <param name="gesture">Why, a word of <see cref="Gesture"/>.</param>
-    void GuestLost(MachineId machine, string gesture);
-
-    /// <summary>A device of the machine may have come or gone without our doing.</summary>
-    void DevicesChanged(MachineId machine);
-
-    void StatusChanged(MachineId machine);
-
-    /// <summary>The guest gives no sign of life, and the host has no keyboard left: what the guest holds matters more than it.</summary>
-    bool IsGivenUp(MachineId machine) => false;
-}
-
 /// <summary>
 /// One machine while the daemon runs: keeps a QMP session to its QEMU for as long as there is one, whoever started it, and is the
 /// machine's side of every handoff.
@@ -415,25 +398,4 @@ internal sealed partial class MachineRuntime(
             return false;
         }
     }
-
-    [LoggerMessage(1100, LogLevel.Information, "{Machine}: connected to QEMU {Version}, process {Pid}")]
-    private partial void LogConnected(MachineId machine, int pid, Version version);
-
-    [LoggerMessage(1101, LogLevel.Debug, "{Machine}: the QMP session ended: {Reason}")]
-    private partial void LogSessionEnded(MachineId machine, string reason);
-
-    [LoggerMessage(1102, LogLevel.Debug, "{Machine}: {Event}")]
-    private partial void LogEvent(MachineId machine, string @event);
-
-    [LoggerMessage(1103, LogLevel.Information, "{Machine}: QEMU ended {How}")]
-    private partial void LogExited(MachineId machine, string how);
-
-    [LoggerMessage(1105, LogLevel.Warning, "{Machine}: what an earlier daemon left in QEMU stays: {Reason}")]
-    private partial void LogNotSwept(MachineId machine, string reason);
-
-    [LoggerMessage(1106, LogLevel.Warning, "{Machine}: the guest does not let go of {Device}; what is done to it: {Means}")]
-    private partial void LogPersuading(MachineId machine, DeviceId device, Persuasion means);
-
-    [LoggerMessage(1104, LogLevel.Debug, "{Machine}: no QMP session: {Reason}")]
-    private partial void LogNoSession(MachineId machine, string reason);
 }
