@@ -195,7 +195,7 @@ public sealed class ChaosScenario(LabHost lab)
         Assert.Empty(KeysDown(lab.HostSide, host));
         Assert.Empty(KeysDown(lab.GuestSide, 0));
         Assert.Equal(peripherals, await PeripheralsAsync());
-        Assert.Equal("[]", await lab.QmpAsync("query-fdsets"));
+        await AssertQemuHoldsNothingAsync();
         await AssertNoDescriptorLeakedAsync();
     }
 
@@ -225,6 +225,14 @@ public sealed class ChaosScenario(LabHost lab)
         }
 
         return down;
+    }
+
+    /// <summary>QEMU 10 keeps the record of a set whose descriptors are all closed: what counts is what is open.</summary>
+    private async Task AssertQemuHoldsNothingAsync()
+    {
+        Assert.DoesNotContain("\"fd\":", await lab.QmpAsync("query-fdsets"), StringComparison.Ordinal);
+        Assert.Equal("", await lab.Shell.RunAsync(
+            "ls -l /proc/$(cat /run/kvmswitch/machines/win/qemu.pid)/fd | grep -E '/dev/(bus/usb|vfio/[0-9]|sg|sr)' || true", Stop));
     }
 
     private async Task AssertNoDescriptorLeakedAsync()
