@@ -19,14 +19,15 @@ public sealed class GuardScenarios(LabHost lab)
         await lab.WaitForAgentAsync(live: false);
         try
         {
-            // All others but the set "keyboards".
+            // All that then remain are given at once.
+            string[] keyboards = ["left", "right", "board", "card", "--for", "1m"];
             await lab.Hardware.UnplugAsync("relay-board", Stop);
             await lab.WaitForPlacementAsync("typing", "absent");
 
-            Refused.Sentence(await lab.TryRunAsync("give", "keyboards", "--for", "1m"), Refused.Declined, "last keyboard", "--force");
+            Refused.Sentence(await lab.TryRunAsync(["give", .. keyboards]), Refused.Declined, "last keyboard", "--force");
 
             Assert.Equal("usbhid", await lab.DriversAsync("desk:1"));
-            await lab.RunAsync("give", "keyboards", "--for", "1m", "--force");
+            await lab.RunAsync(["give", .. keyboards, "--force"]);
             Assert.Equal("win", SharedDemo.PlacementIn(await lab.RunAsync("status"), "left"));
         }
         finally
