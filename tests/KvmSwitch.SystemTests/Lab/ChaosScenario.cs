@@ -132,7 +132,7 @@ public sealed class ChaosScenario(LabHost lab)
                 break;
             case ChaosAct.PanicGuest:
                 await lab.TypeInGuestAsync("echo c > /proc/sysrq-trigger");
-                await lab.Shell.RunAsync("""timeout 60 sh -c 'while kvmswitch status --json | grep -q "\"placement\": *\"win\""; do sleep 0.3; done'; kvmswitch vm kill win""", Stop);
+                await lab.Shell.RunAsync("""timeout 60 sh -c 'while kvmswitch status --json | grep -q "\"placement\": *\"win\""; do sleep 0.3; done'; kvmswitch vm kill win || true""", Stop);
                 break;
         }
 

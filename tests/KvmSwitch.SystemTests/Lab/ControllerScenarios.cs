@@ -109,7 +109,6 @@ public sealed class ControllerScenarios(LabHost lab)
 
         Assert.Equal("xhci_hcd", await DriverAsync());
         await lab.TypeAsync("card-board", "b", lab.HostSide, LabKeys.B, host);
-        await lab.RunAsync("vm", "kill", "win");
     }
 
     private Task<string> DriverAsync() => lab.Shell.RunAsync("basename $(readlink /sys/bus/pci/devices/0000:03:00.0/driver)", Stop);
