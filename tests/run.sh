@@ -96,7 +96,9 @@ system() {
     return
   fi
   export KVMSWITCH_GUEST KVMSWITCH_PROGRAMS=$root/artifacts/publish
-  if build_tests system KvmSwitch.SystemTests; then run_tests system KvmSwitch.SystemTests 900 -namespace- 'KvmSwitch.SystemTests.Lab*' -namespace- 'KvmSwitch.SystemTests.Windows*'; fi
+  build_tests system KvmSwitch.SystemTests || return 0
+  run_tests system KvmSwitch.SystemTests 900 -namespace- 'KvmSwitch.SystemTests.Lab*' -namespace- 'KvmSwitch.SystemTests.Windows*'
+  second_attempt system KvmSwitch.SystemTests
 }
 
 lab() {
