@@ -12,7 +12,7 @@ quick   unit, golden, property and architecture tests; no QEMU, under a minute
 system  the programs as they are published, with real QEMU and the demo guest
 lab     a whole Linux host with real USB in QEMU, our programs in it, and their guest in that (see tests/lab/lab.sh); 5 GiB of memory
 windows the Windows agent, its tray and its installer under Wine, on a screen of their own (screenshots in artifacts/test-results/windows)
-Without an argument: all four, in this order. The lab's chaos has N steps (default 40); KVMSWITCH_LAB_SEED=S repeats one.
+Without an argument: all four, in this order. The lab's chaos has N steps (default 40); KVMSWITCH_LAB_SEED=S takes other ones.
 USAGE
 }
 

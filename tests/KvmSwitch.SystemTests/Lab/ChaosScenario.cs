@@ -16,6 +16,9 @@ public sealed class ChaosScenario(LabHost lab)
 {
     private const int Steps = 40;
 
+    // A change that breaks it must be told from a seed that nobody has tried: others are for whoever asks for them.
+    private const int Seed = 11738;
+
     // A socket or two of the runtime's own, which come and go.
     private const int Slack = 3;
 
@@ -39,7 +42,7 @@ public sealed class ChaosScenario(LabHost lab)
     [Fact(Timeout = 7_200_000)]
     public async Task After_any_chaos_everything_is_home_and_nothing_has_leaked()
     {
-        var (count, seed) = (Number("KVMSWITCH_LAB_CHAOS") ?? Steps, Number("KVMSWITCH_LAB_SEED") ?? Random.Shared.Next(100_000));
+        var (count, seed) = (Number("KVMSWITCH_LAB_CHAOS") ?? Steps, Number("KVMSWITCH_LAB_SEED") ?? Seed);
         TestContext.Current.TestOutputHelper?.WriteLine($"chaos: {count} steps, seed {seed}");
         await lab.SettleAsync();
         var began = (Host: lab.HostSide.Sightings.Count, Peripherals: await PeripheralsAsync());
