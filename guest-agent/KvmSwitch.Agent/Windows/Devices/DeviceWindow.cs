@@ -66,7 +66,7 @@ internal sealed unsafe partial class DeviceWindow : IDeviceHints
         SetWindowLongPtr(window, Procedure, (nint)(delegate* unmanaged<nint, uint, nint, nint, nint>)&Hear);
         started.SetResult(Hotkeys.HotkeyNative.GetCurrentThreadId());
         // The announcements are sent, not posted: they are delivered while this waits.
-        while (Hotkeys.HotkeyNative.GetMessage(out _, 0, 0, 0) > 0)
+        while (MessageLoop.GetMessage(out _, 0, 0, 0) > 0)
         {
         }
 

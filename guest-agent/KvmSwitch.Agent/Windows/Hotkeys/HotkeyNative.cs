@@ -23,19 +23,6 @@ internal static partial class HotkeyNative
     // Read, create windows and hooks, write, switch.
     private const uint AllOfDesktop = 0x01ff;
 
-    /// <summary>MSG.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct Message
-    {
-        public nint Window;
-        public uint Kind;
-        public nint WParam;
-        public nint LParam;
-        public uint Time;
-        public int X;
-        public int Y;
-    }
-
     /// <summary>INPUT with a KEYBDINPUT; the union's largest member, MOUSEINPUT, makes it 40 bytes.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 40)]
     public struct KeyboardInput
@@ -90,12 +77,9 @@ internal static partial class HotkeyNative
     [LibraryImport("user32", SetLastError = true)]
     public static partial uint SendInput(uint count, [In] KeyboardInput[] inputs, int size);
 
-    [LibraryImport("user32", EntryPoint = "GetMessageW", SetLastError = true)]
-    public static partial int GetMessage(out Message message, nint window, uint first, uint last);
-
     [LibraryImport("user32", EntryPoint = "PeekMessageW")]
     [return: MarshalAs(UnmanagedType.Bool)]
-    public static partial bool PeekMessage(out Message message, nint window, uint first, uint last, uint remove);
+    public static partial bool PeekMessage(out MessageLoop.Message message, nint window, uint first, uint last, uint remove);
 
     [LibraryImport("user32", EntryPoint = "PostThreadMessageW", SetLastError = true)]
     [return: MarshalAs(UnmanagedType.Bool)]

@@ -60,7 +60,7 @@ internal sealed class SessionHotkeys : IDisposable
         // The first look makes the queue: only then can it be posted to.
         HotkeyNative.PeekMessage(out _, 0, 0, 0, 0);
         listening.SetResult(HotkeyNative.GetCurrentThreadId());
-        while (HotkeyNative.GetMessage(out var message, 0, 0, 0) > 0)
+        while (MessageLoop.GetMessage(out var message, 0, 0, 0) > 0)
         {
             if (message.Kind == HotkeyNative.NewState)
                 TakeStates();

@@ -25,8 +25,9 @@ internal sealed record StoredCredential(string Thumbprint) : GuestCredential
             return;
         using (found)
         {
-            KeyPlace.Of(found)?.Delete();
+            var place = KeyPlace.Of(found);
             store.Remove(found);
+            place?.Delete();
         }
     }
 

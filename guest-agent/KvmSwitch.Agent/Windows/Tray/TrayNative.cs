@@ -29,19 +29,6 @@ internal static unsafe partial class TrayNative
 
     private const int SmallIconWidth = 49;
 
-    /// <summary>MSG.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct Message
-    {
-        public nint Window;
-        public uint Kind;
-        public nint WParam;
-        public nint LParam;
-        public uint Time;
-        public int X;
-        public int Y;
-    }
-
     /// <summary>WNDCLASSEXW.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct WindowClass
@@ -75,12 +62,6 @@ internal static unsafe partial class TrayNative
 
     [LibraryImport("user32")]
     public static partial int DestroyWindow(nint window);
-
-    [LibraryImport("user32", EntryPoint = "GetMessageW", SetLastError = true)]
-    public static partial int GetMessage(out Message message, nint window, uint first, uint last);
-
-    [LibraryImport("user32", EntryPoint = "DispatchMessageW")]
-    public static partial nint DispatchMessage(in Message message);
 
     [LibraryImport("user32", EntryPoint = "PostMessageW", SetLastError = true)]
     public static partial int PostMessage(nint window, uint message, nint wParam, nint lParam);

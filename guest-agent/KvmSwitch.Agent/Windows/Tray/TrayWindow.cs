@@ -77,8 +77,8 @@ internal sealed unsafe class TrayWindow : IDisposable
     /// <summary>Runs until <see cref="End"/>, the window's end, or the session's.</summary>
     public void Run()
     {
-        while (TrayNative.GetMessage(out var message, 0, 0, 0) > 0)
-            _ = TrayNative.DispatchMessage(in message);
+        while (MessageLoop.GetMessage(out var message, 0, 0, 0) > 0)
+            _ = MessageLoop.DispatchMessage(in message);
         if (failure is not null)
             throw new InvalidOperationException("The tray's window failed.", failure);
     }
