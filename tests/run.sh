@@ -88,7 +88,8 @@ count() {
   if [ "$status" != 0 ] && [ "$fail" = 0 ]; then say "$tier: the runner ended with $status although no test failed."; broken=1; fi
 }
 
-quick() { if build_tests quick KvmSwitch.Tests; then run_tests quick KvmSwitch.Tests 300; fi; }
+# Most of these tests wait for something most of the time, so more run at once than there are processors.
+quick() { if build_tests quick KvmSwitch.Tests; then run_tests quick KvmSwitch.Tests 300 -maxThreads 2x; fi; }
 
 system() {
   if ! "$root/installer/build.sh" kvmswitchd kvmswitch kvmswitch-agent demo || ! KVMSWITCH_GUEST=$("$root/installer/demo/build-guest.sh"); then

@@ -25,6 +25,7 @@ internal sealed class LinkSession(
     private Task beating = Task.CompletedTask;
     private Task reporting = Task.CompletedTask;
     private TimeSpan? lease;
+    private long heard = time.GetTimestamp();
     private volatile bool leaving;
     private volatile string? reason;
 
@@ -102,13 +103,13 @@ internal sealed class LinkSession(
                 case HostMessage.MessageOneofCase.Welcome when lease is null:
                     var timing = LinkTiming.Of(message.Welcome);
                     lease = timing.Lease;
-                    silence.CancelAfter(timing.Lease);
-                    beating = UntilEndAsync(token => BeatAsync(timing.Heartbeat, token));
+                    Heard(timing.Lease);
+                    beating = UntilEndAsync(token => BeatAsync(timing, token));
                     var buses = Messages.Buses(message.Welcome);
                     reporting = UntilEndAsync(token => ReportAsync(buses, token));
                     break;
                 case HostMessage.MessageOneofCase.HeartbeatReply when lease is { } patience:
-                    silence.CancelAfter(patience);
+                    Heard(patience);
                     break;
             }
 
@@ -116,11 +117,26 @@ internal sealed class LinkSession(
         }
     }
 
-    private async Task BeatAsync(TimeSpan interval, CancellationToken cancellationToken)
+    private void Heard(TimeSpan patience)
     {
-        using var timer = new PeriodicTimer(interval, time);
+        Volatile.Write(ref heard, time.GetTimestamp());
+        silence.CancelAfter(patience);
+    }
+
+    private async Task BeatAsync(LinkTiming timing, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(timing.Heartbeat, time);
         for (ulong sequence = 1; Send(Messages.Heartbeat(sequence)); sequence++)
+        {
             await timer.WaitForNextTickAsync(cancellationToken);
+
+            // This guest stood still for so long that the link is given up: it must not seem alive for one beat more.
+            if (time.GetElapsedTime(Volatile.Read(ref heard)) > timing.Lease)
+            {
+                End("the host is silent");
+                return;
+            }
+        }
     }
 
     /// <summary>Tells what changed since the hello, and what the host understands beyond it; from then on each change.</summary>

@@ -9,7 +9,7 @@ namespace KvmSwitch.Testing.Linux;
 /// The PCI side of a <see cref="SysfsTree"/>: functions, bridges, IOMMU groups, drivers that bind and let go as the kernel's do, and the
 /// nodes of vfio. Reading goes by the files; writing by <see cref="Write"/>, which blocks and fails where the kernel would.
 /// </summary>
-public sealed class PciTree : ISysfsWriter
+public sealed class PciTree : ISysfsWriter, IDisposable
 {
     public const string Vfio = "vfio-pci";
     private const int ENODEV = 19;
@@ -21,6 +21,7 @@ public sealed class PciTree : ISysfsWriter
     private readonly UeventHub _events;
     private readonly Dictionary<string, FakePciFunction> _functions = new(StringComparer.Ordinal);
     private readonly HashSet<string> _loaded = new(StringComparer.Ordinal);
+    private bool _over;
 
     internal PciTree(KernelPaths paths, UeventHub events)
     {
@@ -155,6 +156,12 @@ public sealed class PciTree : ISysfsWriter
         }
     }
 
+    /// <summary>Rules that are still to run never do.</summary>
+    public void Dispose()
+    {
+        lock (_gate) _over = true;
+    }
+
     internal string DirectoryOf(PciAddress address)
     {
         lock (_gate) return Path.Combine(_paths.Sys, _functions.TryGetValue(address.Value, out var function) ? function.Directory : $"devices/pci0000:00/{address}");
@@ -250,7 +257,12 @@ public sealed class PciTree : ISysfsWriter
         File.SetUnixFileMode(node, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         ThreadPool.QueueUserWorkItem(_ =>
         {
-            NodeRule(node);
+            lock (_gate)
+            {
+                if (_over) return;
+                NodeRule(node);
+            }
+
             _events.Publish(new("add", "vfio", $"/devices/virtual/vfio/{group}", ImmutableDictionary<string, string>.Empty));
         });
     }

@@ -144,6 +144,8 @@ public sealed class SysfsTree : IDisposable
     public void Dispose()
     {
         _probe.Dispose();
+        _buses.Dispose();
+        Pci.Dispose();
         _root.Delete(recursive: true);
     }
 

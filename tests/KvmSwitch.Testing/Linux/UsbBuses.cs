@@ -4,7 +4,7 @@ using KvmSwitch.Core;
 namespace KvmSwitch.Testing.Linux;
 
 /// <summary>Which controller has which USB bus, and what becomes of the devices on it when the controller's driver goes and comes.</summary>
-internal sealed class UsbBuses
+internal sealed class UsbBuses : IDisposable
 {
     private static readonly PciAddress Usual = PciAddress.Parse("0000:00:14.0");
     private readonly Lock _gate = new();
@@ -12,6 +12,7 @@ internal sealed class UsbBuses
     private readonly PciTree _pci;
     private readonly ConcurrentDictionary<int, PciAddress> _controllers = new();
     private readonly Dictionary<int, FakeUsbDevice[]> _away = [];
+    private bool _over;
 
     public UsbBuses(SysfsTree tree, PciTree pci)
     {
@@ -34,6 +35,12 @@ internal sealed class UsbBuses
 
     public string DirectoryOf(int bus) => Path.Combine(_pci.DirectoryOf(_controllers.GetValueOrDefault(bus, Usual)), $"usb{bus}");
 
+    /// <summary>What still waits to be enumerated never is.</summary>
+    public void Dispose()
+    {
+        lock (_gate) _over = true;
+    }
+
     private int[] BusesOf(PciAddress controller) => [.. _controllers.Where(pair => pair.Value == controller).Select(pair => pair.Key)];
 
     private void Leave(int bus)
@@ -52,7 +59,7 @@ internal sealed class UsbBuses
         lock (_gate)
         {
             // It may have been unbound, or unplugged, before its bus was enumerated.
-            if (_pci.DriverOf(controller.Value) is null or PciTree.Vfio || Directory.Exists(DirectoryOf(bus))) return;
+            if (_over || _pci.DriverOf(controller.Value) is null or PciTree.Vfio || Directory.Exists(DirectoryOf(bus))) return;
             var hub = Path.Combine(DirectoryOf(bus), $"{bus}-0:1.0");
             Directory.CreateDirectory(hub);
             File.CreateSymbolicLink(Path.Combine(hub, "driver"), "../../../../../bus/usb/drivers/hub");

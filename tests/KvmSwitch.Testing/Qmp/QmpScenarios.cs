@@ -187,22 +187,22 @@ public static class QmpScenarios
 
     private static async Task Abandoned(QmpClient client)
     {
-        // QEMU may be faster than our change of mind: then once more.
+        // QEMU may be faster than our change of mind, also by a hair, so that the answer is there and unread: then once more.
         for (var attempt = 0; attempt < 500; attempt++)
         {
             using var impatient = new CancellationTokenSource();
             var abandoned = client.DeviceAddAsync("usb-kbd", "k1", OnPort("1"), impatient.Token);
             await impatient.CancelAsync();
             await Task.WhenAny(abandoned);
-            if (abandoned.IsCanceled)
+            if (!abandoned.IsCanceled) await abandoned;
+            Require.Equal(QmpRunState.PreLaunch, (await client.QueryStatusAsync()).State);
+            Require.That((await client.ListPeripheralsAsync()).Contains("k1", StringComparer.Ordinal), "it was carried out nevertheless");
+            if (client.IgnoredReplies > 0)
             {
-                Require.Equal(QmpRunState.PreLaunch, (await client.QueryStatusAsync()).State);
                 Require.Equal(1L, client.IgnoredReplies);
-                Require.That((await client.ListPeripheralsAsync()).Contains("k1", StringComparer.Ordinal), "it was carried out nevertheless");
                 return;
             }
 
-            await abandoned;
             await client.DeviceDelAndWaitAsync("k1", _patience);
         }
 

@@ -52,12 +52,11 @@ public sealed class AutoPairingTests : IAsyncLifetime
     public async Task The_arrival_of_a_device_is_such_a_hint_and_its_drive_may_take_a_moment()
     {
         Start();
-        await offers.LookedAsync(1);
-        devices.Publish(new([new("1-1", 0x46f4, 1, "", "0000:00:03.0", "1", Ready: true, "CD", 1)]));
         await offers.LookedAsync(2);
+        devices.Publish(new([new("1-1", 0x46f4, 1, "", "0000:00:03.0", "1", Ready: true, "CD", 1)]));
+        await offers.LookedAsync(3);
         offers.Put("D:", host.Code());
-        time.Advance(AutoPairing.FirstPause);
-        await journal.ExpectAsync("Paired with D:");
+        await PassTimeAsync(journal.ExpectAsync("Paired with D:"));
     }
 
     [Fact]

@@ -10,7 +10,7 @@ internal sealed class TestCa : IDisposable
     public const string ForServers = "1.3.6.1.5.5.7.3.1";
     public const string ForClients = "1.3.6.1.5.5.7.3.2";
 
-    private readonly RSA key = RSA.Create(2048);
+    private readonly RSA key = TestKeys.Next();
     private readonly X509Certificate2 root;
 
     public TestCa(bool isCa = true)
@@ -26,7 +26,7 @@ internal sealed class TestCa : IDisposable
 
     public X509Certificate2 Server(string usage = ForServers, DateTimeOffset? expired = null, byte[]? carriedRoot = null)
     {
-        using var server = RSA.Create(2048);
+        using var server = TestKeys.Next();
         using var issued = Issue(new PublicKey(server), "CN=anything", usage, expired, carriedRoot ?? Certificate);
         using var whole = issued.CopyWithPrivateKey(server);
         return X509CertificateLoader.LoadPkcs12(whole.Export(X509ContentType.Pkcs12), null);
@@ -35,7 +35,7 @@ internal sealed class TestCa : IDisposable
     /// <summary>A guest's certificate with its key, PKCS#12.</summary>
     public byte[] GuestPfx()
     {
-        using var guest = RSA.Create(2048);
+        using var guest = TestKeys.Next();
         using var issued = Issue(new PublicKey(guest), "CN=guest", ForClients);
         using var whole = issued.CopyWithPrivateKey(guest);
         return whole.Export(X509ContentType.Pkcs12);

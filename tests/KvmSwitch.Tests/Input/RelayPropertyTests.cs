@@ -19,7 +19,7 @@ public sealed class RelayPropertyTests
         life =>
         {
             using var bench = Live(life);
-            Assert.True(IsBalanced(bench.Host), Story(bench, "down and up don't alternate on the host", life));
+            Holds(IsBalanced(bench.Host), "down and up don't alternate on the host", bench, life);
         },
         iter: 4000);
 
@@ -50,16 +50,21 @@ public sealed class RelayPropertyTests
         }
 
         var whileHeld = Rest(bench);
-        Assert.True(whileHeld.IsSubsetOf(keyboard.Held), Story(bench, "a key is down that no finger is on", life));
+        Holds(whileHeld.IsSubsetOf(keyboard.Held), "a key is down that no finger is on", bench, life);
         foreach (var key in Keys) keyboard.Release(key);
-        Assert.True(Rest(bench).Count == 0, Story(bench, "a key stuck", life));
-        Assert.True(HeardTwice(bench) == 0, Story(bench, "both sides heard one press", life));
-        Assert.True(bench.Kernel.Clones.All(clone => IsBalanced(clone.Guest)), Story(bench, "down and up don't alternate in the guest", life));
-        Assert.False(keyboard.IsGrabbed, Story(bench, "still grabbed", life));
+        Holds(Rest(bench).Count == 0, "a key stuck", bench, life);
+        Holds(HeardTwice(bench) == 0, "both sides heard one press", bench, life);
+        Holds(bench.Kernel.Clones.All(clone => IsBalanced(clone.Guest)), "down and up don't alternate in the guest", bench, life);
+        Holds(!keyboard.IsGrabbed, "still grabbed", bench, life);
         return bench;
     }
 
-    private static string Story(RelayBench bench, string what, (int Kind, int Key)[] life) =>
+    private static void Holds(bool condition, string what, RelayBench bench, (int Kind, int Key)[] life)
+    {
+        if (!condition) Assert.Fail(Story(what, bench, life));
+    }
+
+    private static string Story(string what, RelayBench bench, (int Kind, int Key)[] life) =>
         $"{what}; host {bench.Host.Keys}; guest {string.Join(" | ", bench.Kernel.Clones.Select(clone => clone.Guest.Keys))}; {string.Join(' ', life)}";
 
     private static void Act(RelayBench bench, ref FakeInputDevice keyboard, int kind, int key)

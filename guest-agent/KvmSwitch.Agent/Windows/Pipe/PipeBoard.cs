@@ -87,8 +87,8 @@ internal sealed class PipeBoard(string version) : ILinkListener, IHotkeys
                 troubles[client] = told;
         }
 
-        Change(old => old with { Hotkeys = [.. old.Hotkeys.Select(one => one with { Conflict = IsTroubled(one.Chord) })] });
         Troubled?.Invoke(AllTroubles());
+        Change(old => old with { Hotkeys = [.. old.Hotkeys.Select(one => one with { Conflict = IsTroubled(one.Chord) })] });
     }
 
     private static PipeVerb VerbOf(GuestAction action) => action.Verb == GuestAction.Types.Verb.Request ? PipeVerb.Request : PipeVerb.Return;
