@@ -19,6 +19,7 @@ internal sealed partial class MachineRuntime(
     : IMachineSide, IAsyncDisposable
 {
     private static readonly TimeSpan Reconnect = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan ExitFollowsClose = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RemovalDeadline = TimeSpan.FromSeconds(4.5);
 
@@ -296,7 +297,8 @@ internal sealed partial class MachineRuntime(
     private async Task WatchAsync(QmpClient client, QmpEventListener events)
     {
         var guestEnded = false;
-        var exit = _process?.Exited.ContinueWith(_ => client.DisposeAsync().AsTask(), TaskScheduler.Default).Unwrap();
+        var read = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var exit = _process is { } process ? HangUpAfterExitAsync(client, process.Exited, read.Task) : Task.CompletedTask;
         try
         {
             await foreach (var happened in events.ReadAllAsync(_closing.Token))
@@ -315,13 +317,22 @@ internal sealed partial class MachineRuntime(
         }
         finally
         {
+            read.SetResult();
             events.Dispose();
             await client.DisposeAsync();
+            await exit;
         }
 
         _client = null;
         if (!_closing.IsCancellationRequested) await AfterSessionAsync(guestEnded);
-        if (exit is { IsCompleted: true }) await exit;
+    }
+
+    /// <summary>The stream ends with QEMU, after its last words. Only where a child of QEMU keeps it open it is ended here.</summary>
+    private async Task HangUpAfterExitAsync(QmpClient client, Task exited, Task read)
+    {
+        await Task.WhenAny(exited, read);
+        await Task.WhenAny(Task.Delay(LastWords, clock), read);
+        await client.DisposeAsync();
     }
 
     private void OnEvent(QmpEvent happened)
