@@ -35,8 +35,12 @@ internal sealed class EvdevKeys : IDisposable
     {
         lock (gate)
         {
-            foreach (var path in EventNodes())
-                Attend(path);
+            var fresh = from path in EventNodes()
+                        let real = Real(path)
+                        where real is not null && !nodes.ContainsKey(real)
+                        select (path, real);
+            foreach (var node in AllAtOnce([.. fresh], node => TryOpen(node.path, node.real)).OfType<Node>())
+                nodes.TryAdd(node.Real, node);
         }
 
         Native.Raise(wake);
@@ -80,11 +84,11 @@ internal sealed class EvdevKeys : IDisposable
             return [.. nodes.Values];
     }
 
-    private void Attend(string path)
-    {
-        if (Real(path) is { } real && !nodes.ContainsKey(real) && TryOpen(path, real) is { } node)
-            nodes.Add(real, node);
-    }
+    /// <summary>Opening a hid device takes 50 ms (usbhid_open in drivers/hid/usbhid/hid-core.c): those of a set are not opened one after the other.</summary>
+    private static TResult[] AllAtOnce<T, TResult>(IReadOnlyCollection<T> items, Func<T, TResult> act) => items.Count < 2
+        ? [.. items.Select(act)]
+        : Task.WhenAll(items.Select(item => Task.Factory.StartNew(
+            () => act(item), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))).GetAwaiter().GetResult();
 
     private string? Real(string path) => SysfsPath.Real(Path.Combine(paths.Sysfs, "class/input", Path.GetFileName(path)));
 
