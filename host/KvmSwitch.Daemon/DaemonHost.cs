@@ -12,6 +12,7 @@ internal static partial class DaemonHost
 {
     private const int ExitOk = 0;
     private const int ExitFailed = 1;
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(5);
 
     /// <returns>The exit code.</returns>
     public static async Task<int> RunAsync(DaemonPaths paths, bool verbose, CancellationToken cancellationToken)
@@ -74,8 +75,7 @@ internal static partial class DaemonHost
         await application.StartAsync(cancellationToken);
         ControlEndpoint.OpenToGroup(paths.Socket, log);
 
-        // Starting leaves garbage behind that a daemon which idles for weeks should not hold on to.
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        ReleaseMemory();
         LogReady(log, DaemonState.Version, paths.Socket, string.Join(", ", composition.Configuration.Daemon.Listen.Select(address => $"{address}")));
 
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(
@@ -84,7 +84,8 @@ internal static partial class DaemonHost
         var publishing = composition.Signals.PublishAsync(composition.Configuration, ending.Token);
         var attending = composition.Machines.AttendAsync(ending.Token);
         var watching = composition.Hardware.RunAsync(ending.Token);
-        var first = await Task.WhenAny(shutdown, composition.Switcher.Ended, publishing, attending, watching);
+        var resting = RestAsync(composition.Switcher, ending.Token);
+        var first = await Task.WhenAny(shutdown, composition.Switcher.Ended, publishing, attending, watching, resting);
         if (first == shutdown || ending.IsCancellationRequested) return ExitOk;
 
         // A defect: better to start anew, which reconciles, than to go on half alive.
@@ -92,6 +93,16 @@ internal static partial class DaemonHost
         await application.StopAsync(CancellationToken.None);
         return ExitFailed;
     }
+
+    /// <summary>Gives memory back to the system each time that nothing has moved for a while.</summary>
+    private static async Task RestAsync(Switcher switcher, CancellationToken cancellationToken)
+    {
+        await using var quiet = new Timer(_ => ReleaseMemory());
+        await foreach (var _ in switcher.WatchAsync(cancellationToken)) quiet.Change(Quiet, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Starting, connecting and moving leave garbage behind that a daemon which idles for weeks should not hold on to.</summary>
+    private static void ReleaseMemory() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
 
     private static void AddLogging(ILoggingBuilder logging, bool verbose)
     {
