@@ -16,6 +16,7 @@ internal sealed class EvdevKeys : IDisposable
     private readonly SafeFileHandle wake = Native.OpenEventCounter();
     private readonly Lock gate = new();
     private readonly SortedDictionary<string, Node> nodes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Task> opening = new(StringComparer.Ordinal);
     private readonly Thread reader;
     private volatile bool stopping;
 
@@ -25,25 +26,27 @@ internal sealed class EvdevKeys : IDisposable
     {
         this.paths = paths;
         this.sink = sink;
-        Look();
+        LookAsync().Wait();
         reader = new(ReadAll) { IsBackground = true, Name = "evdev" };
         reader.Start();
     }
 
-    /// <summary>Input devices may have come or gone: once this returns, no key of those that are there is missed. From any thread.</summary>
-    public void Look()
+    /// <summary>
+    /// Input devices may have come or gone: once what this returns has ended, no key of those that are there now is missed. From any thread.
+    /// </summary>
+    public Task LookAsync()
     {
+        Native.Raise(wake);
         lock (gate)
         {
-            var fresh = from path in EventNodes()
-                        let real = Real(path)
-                        where real is not null && !nodes.ContainsKey(real)
-                        select (path, real);
-            foreach (var node in AllAtOnce([.. fresh], node => TryOpen(node.path, node.real)).OfType<Node>())
-                nodes.TryAdd(node.Real, node);
-        }
+            foreach (var path in EventNodes())
+            {
+                if (Real(path) is { } real && !nodes.ContainsKey(real) && !opening.ContainsKey(real))
+                    opening[real] = OpenAsync(path, real);
+            }
 
-        Native.Raise(wake);
+            return Task.WhenAll(opening.Values);
+        }
     }
 
     public void Dispose()
@@ -51,6 +54,7 @@ internal sealed class EvdevKeys : IDisposable
         stopping = true;
         Native.Raise(wake);
         reader.Join();
+        Task.WaitAll(Opening());
         foreach (var node in nodes.Values)
             node.File.Dispose();
         wake.Dispose();
@@ -84,11 +88,27 @@ internal sealed class EvdevKeys : IDisposable
             return [.. nodes.Values];
     }
 
-    /// <summary>Opening a hid device takes 50 ms (usbhid_open in drivers/hid/usbhid/hid-core.c): those of a set are not opened one after the other.</summary>
-    private static TResult[] AllAtOnce<T, TResult>(IReadOnlyCollection<T> items, Func<T, TResult> act) => items.Count < 2
-        ? [.. items.Select(act)]
-        : Task.WhenAll(items.Select(item => Task.Factory.StartNew(
-            () => act(item), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))).GetAwaiter().GetResult();
+    private Task[] Opening()
+    {
+        lock (gate)
+            return [.. opening.Values];
+    }
+
+    /// <summary>Each on a thread of its own: opening a hid device takes 50 ms (usbhid_open in drivers/hid/usbhid/hid-core.c), and a set has several.</summary>
+    private Task OpenAsync(string path, string real) => Task.Factory.StartNew(
+        () =>
+        {
+            var node = TryOpen(path, real);
+            lock (gate)
+            {
+                opening.Remove(real);
+                if (node is not null)
+                    nodes.Add(real, node);
+            }
+
+            Native.Raise(wake);
+        },
+        CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously, TaskScheduler.Default);
 
     private string? Real(string path) => SysfsPath.Real(Path.Combine(paths.Sysfs, "class/input", Path.GetFileName(path)));
 

@@ -14,21 +14,38 @@ internal static class LinuxDevices
         using var uevents = Uevents.Open();
         using var evdev = new EvdevKeys(paths, keys);
         var scan = new DeviceScan(paths);
+        var order = new Lock();
+        var (last, published, publishing) = (0, 0, Task.CompletedTask);
         try
         {
             await uevents.RunAsync(
                 () =>
                 {
-                    // A keyboard is told of once its hotkeys are heard.
+                    if (publishing.IsFaulted)
+                        publishing.GetAwaiter().GetResult();
                     var seen = scan.Take();
-                    evdev.Look();
-                    devices.Publish(seen);
+                    publishing = PublishAsync(seen, evdev.LookAsync(), ++last);
                 },
                 cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // Asked to stop: the end that this has.
+        }
+
+        await publishing;
+
+        // A keyboard is told of once its hotkeys are heard; what a later look saw makes an earlier one the past.
+        async Task PublishAsync(DeviceSnapshot seen, Task heard, int turn)
+        {
+            await heard;
+            lock (order)
+            {
+                if (turn < published)
+                    return;
+                published = turn;
+                devices.Publish(seen);
+            }
         }
     }
 }

@@ -42,7 +42,7 @@ public sealed class EvdevKeysTests : IDisposable
     {
         using var keys = Start();
         AddNode("event5", types: "120013");
-        keys.Look();
+        await keys.LookAsync().WaitAsync(TimeSpan.FromSeconds(20));
         Assert.True(IsOpen("event5"));
         await using var keyboard = Open("event5");
         Send(keyboard, (1, 37, 1));
