@@ -7,7 +7,7 @@ namespace KvmSwitch.Cli.Output;
 /// <summary>Guests and their pairing, for people.</summary>
 internal static class GuestText
 {
-    public static string Render(IEnumerable<PairedGuest> guests, TextLayout layout, TimeZoneInfo zone)
+    public static string Render(IReadOnlyCollection<PairedGuest> guests, TextLayout layout, TimeZoneInfo zone)
     {
         var table = new Table("GUEST", "MACHINE", "STATE", "EXPIRES", "NAME");
         foreach (var guest in guests)
@@ -16,7 +16,10 @@ internal static class GuestText
             table.Add(guest.Id, guest.Machine, State(guest), expires, guest.HostName);
         }
 
-        return table.Render(layout);
+        var troubles = from guest in guests
+                       from trouble in guest.HotkeyTroubles
+                       select $"In '{Plain.Text(guest.Machine)}' the hotkey {Plain.Text(trouble.Chord)} does not work: {Plain.Text(trouble.Reason)}.\n";
+        return table.Render(layout) + string.Concat(troubles);
     }
 
     public static string Render(PairingCode code, DateTimeOffset now) =>

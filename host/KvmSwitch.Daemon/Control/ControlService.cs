@@ -97,16 +97,23 @@ internal sealed class ControlService(
     public override Task<GuestList> ListGuests(ListGuestsRequest request, ServerCallContext context)
     {
         var reply = new GuestList();
-        reply.Guests.AddRange(guests.Guests.Select(guest => new PairedGuest
+        foreach (var guest in guests.Guests)
         {
-            Id = guest.Id,
-            Machine = guest.Machine.Value,
-            HostName = guest.HostName,
-            Paired = guest.Paired.ToTimestamp(),
-            Expires = guest.Expires.ToTimestamp(),
-            Revoked = guest.Revoked,
-            Connected = links.Info(guest.Machine)?.CertificateId == guest.Id,
-        }));
+            var isConnected = links.Info(guest.Machine)?.CertificateId == guest.Id;
+            var troubles = isConnected ? links.HotkeyTroubles(guest.Machine) : [];
+            reply.Guests.Add(new PairedGuest
+            {
+                Id = guest.Id,
+                Machine = guest.Machine.Value,
+                HostName = guest.HostName,
+                Paired = guest.Paired.ToTimestamp(),
+                Expires = guest.Expires.ToTimestamp(),
+                Revoked = guest.Revoked,
+                Connected = isConnected,
+                HotkeyTroubles = { troubles.Select(one => new PairedGuest.Types.HotkeyTrouble { Chord = one.Chord, Reason = one.Reason }) },
+            });
+        }
+
         return Task.FromResult(reply);
     }
 

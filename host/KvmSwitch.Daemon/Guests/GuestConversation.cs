@@ -101,7 +101,7 @@ internal sealed class GuestConversation(
                 news.Take(message.SessionEvent);
                 break;
             case AgentMessage.MessageOneofCase.HotkeyReport:
-                news.Take(message.HotkeyReport);
+                link.HotkeyTroubles = news.Take(message.HotkeyReport);
                 break;
             case AgentMessage.MessageOneofCase.Hello:
                 throw new RpcException(new Status(StatusCode.InvalidArgument, "the agent said hello twice"));

@@ -41,6 +41,7 @@ internal sealed class GuestLink(
         new BoundedChannelOptions(OutboxLength) { SingleReader = true });
 
     private volatile Snapshot snapshot = new(view);
+    private volatile IReadOnlyList<HotkeyTrouble> troubles = [];
     private int stateDue;
     private int hotkeysDue;
     private long lastHeartbeat = time.GetTimestamp();
@@ -67,6 +68,9 @@ internal sealed class GuestLink(
 
     /// <summary>What the agent was asked to eject and has not answered yet.</summary>
     public GuestEjects Ejects { get; } = new();
+
+    /// <summary>As the agent reported last.</summary>
+    public IReadOnlyList<HotkeyTrouble> HotkeyTroubles { get => troubles; set => troubles = value; }
 
     /// <summary>The keys of what the agent reports at this place.</summary>
     public ImmutableArray<string> KeysAt(GuestPlace place) => [.. snapshot.View.Devices.Values.Where(seen => place.Covers(seen.Device)).Select(seen => seen.Device.Key)];

@@ -29,6 +29,9 @@ internal sealed class GuestLinks(TimeProvider time)
     /// <summary>Null when no agent is connected.</summary>
     public AgentInfo? Info(MachineId machine) => links.TryGetValue(machine, out var link) ? link.Info : null;
 
+    /// <summary>The hotkeys that don't work in the guest, as its agent reported them; none when no agent is connected.</summary>
+    public IReadOnlyList<HotkeyTrouble> HotkeyTroubles(MachineId machine) => links.TryGetValue(machine, out var link) ? link.HotkeyTroubles : [];
+
     /// <summary>
     /// Returns once the agent has reported the device there, arrived after <see cref="Forget"/> was last called for it, and, for hid, ready
     /// to use. Has no deadline of its own.

@@ -1,9 +1,13 @@
+using System.Collections.Immutable;
 using KvmSwitch.Core;
 using KvmSwitch.Proto.V1;
 
 namespace KvmSwitch.Daemon.Guests;
 
-/// <summary>What an agent tells that only the log is interested in. A flood of it fills no log.</summary>
+/// <summary>A hotkey that doesn't work in a guest.</summary>
+internal sealed record HotkeyTrouble(string Chord, string Reason);
+
+/// <summary>What an agent tells that moves nothing: it is for the log. A flood of it fills none.</summary>
 internal sealed class GuestNews(MachineId machine, TimeProvider time, ILogger log)
 {
     private const int MaxText = 128;
@@ -17,12 +21,17 @@ internal sealed class GuestNews(MachineId machine, TimeProvider time, ILogger lo
             log.SessionEvent(machine, happened.Kind);
     }
 
-    public void Take(HotkeyReport report)
+    /// <returns>What was reported, fit to be shown.</returns>
+    public ImmutableArray<HotkeyTrouble> Take(HotkeyReport report)
     {
-        foreach (var trouble in report.Troubles.Take(MaxHotkeys))
+        ImmutableArray<HotkeyTrouble> troubles =
+            [.. report.Troubles.Take(MaxHotkeys).Select(trouble => new HotkeyTrouble(Text.Clean(trouble.Chord, MaxText), Text.Clean(trouble.Reason, MaxText)))];
+        foreach (var trouble in troubles)
         {
-            if (!allowance.TryTake()) return;
-            log.HotkeyTrouble(machine, Text.Clean(trouble.Chord, MaxText), Text.Clean(trouble.Reason, MaxText));
+            if (!allowance.TryTake()) break;
+            log.HotkeyTrouble(machine, trouble.Chord, trouble.Reason);
         }
+
+        return troubles;
     }
 }

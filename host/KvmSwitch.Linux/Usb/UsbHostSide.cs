@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -14,6 +15,7 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
     private const int OpenAttempts = 5;
     private readonly UsbInventory _inventory = new(paths);
     private readonly BlockInventory _blocks = new(paths);
+    private readonly ConcurrentDictionary<DeviceId, ImmutableArray<UsbPort>> _lent = new();
     private readonly string _probe = Path.Combine(paths.Sys, "bus/usb/drivers_probe");
     private readonly string _release = Path.Combine(paths.Sys, "bus/usb/drivers/usbfs/unbind");
 
@@ -34,6 +36,7 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
         try
         {
             foreach (var (slot, part) in found) parts.Add(await OpenAsync(device, slot, part.Port, cancellationToken));
+            _lent[device.Id] = [.. found.Select(part => part.Part.Port)];
             return new(device, parts.ToImmutable());
         }
         catch
@@ -47,9 +50,9 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
     private ImmutableArray<(int Slot, UsbDevice Part)> Free(UsbMatch match, Device device)
     {
         var first = _inventory.Find(match, device.Id.Value);
-        return match is UsbMatch.Below below
-            ? [.. Slots(below, _inventory.Matching(match)).Where(pair => !pair.Part.Interfaces.Any(i => i.IsHeldByProgram))]
-            : [(0, first)];
+        if (match is UsbMatch.Below below) return [.. Slots(below, Matching(device)).Where(pair => !pair.Part.Interfaces.Any(i => i.IsHeldByProgram))];
+        if (LentWith(device, first) is { } other) throw new SwitchException(Failure.Refused, $"{device.Id} is lent with '{other}', which it is a part of: take that first");
+        return [(0, first)];
     }
 
     /// <summary>The same part has the same slot each time: the port of the hub it is behind. Whatever shares that takes the next free one.</summary>
@@ -96,6 +99,7 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
     /// <exception cref="SwitchException">Failed: no permission to have drivers bound.</exception>
     public async Task RestoreAsync(Device device, CancellationToken cancellationToken)
     {
+        _lent.TryRemove(device.Id, out _);
         using var listener = events.Listen();
         for (var isQuiet = false; ; isQuiet = !await listener.WaitAsync(IsUsb, Recheck, clock, cancellationToken))
         {
@@ -122,7 +126,23 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
     private static Task<T> LookAsync<T>(Func<T> look, CancellationToken cancellationToken) =>
         Task.Run(look, cancellationToken).WaitAsync(cancellationToken);
 
-    private ImmutableArray<UsbDevice> Matching(Device device) => _inventory.Matching(MatchOf(device));
+    /// <summary>
+    /// What a guest has as a part of another device isn't this one's to look after: between a reset in the guest and QEMU's next claim it
+    /// seems to lack its drivers, and one that was bound then would take it from the guest.
+    /// </summary>
+    private ImmutableArray<UsbDevice> Matching(Device device) => [.. _inventory.Matching(MatchOf(device)).Where(found => LentWith(device, found) is null)];
+
+    /// <summary>The other device as a part of which it was lent; null when it wasn't, or has its drivers again.</summary>
+    private DeviceId? LentWith(Device device, UsbDevice found)
+    {
+        if (found.Sight == HostSight.Served) return null;
+        foreach (var (id, ports) in _lent)
+        {
+            if (id != device.Id && ports.Contains(found.Port)) return id;
+        }
+
+        return null;
+    }
 
     /// <summary>The descriptor is null when the device got another address meanwhile.</summary>
     private (UsbDevice Found, SafeFileHandle? Node) TryOpen(Device device, UsbPort port)

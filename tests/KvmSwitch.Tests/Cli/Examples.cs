@@ -78,6 +78,7 @@ internal static class Examples
             {
                 Id = "3f09a1", Machine = "win", HostName = "DESKTOP\u001b[2J", Connected = true,
                 Paired = Timestamp.FromDateTimeOffset(Now), Expires = Timestamp.FromDateTimeOffset(Now.AddDays(365)),
+                HotkeyTroubles = { new PairedGuest.Types.HotkeyTrouble { Chord = "ctrl+alt+h", Reason = "another program\u001b[2J has it" } },
             },
             new PairedGuest { Id = "77", Machine = "old", Revoked = true },
         },

@@ -104,6 +104,7 @@ public sealed class OutputTests
         GUEST   MACHINE  STATE      EXPIRES     NAME
         3f09a1  win      connected  2027-11-22  DESKTOP�[2J
         77      old      revoked
+        In 'win' the hotkey ctrl+alt+h does not work: another program�[2J has it.
 
         """,
         GuestText.Render(Examples.Guests().Guests, Narrow, Examples.Zone));

@@ -3,11 +3,11 @@ using Xunit;
 
 namespace KvmSwitch.Tests.Guests;
 
-/// <summary>What an agent tells that the host only logs.</summary>
+/// <summary>What an agent tells that moves nothing.</summary>
 public sealed class GuestNewsTests
 {
     [Fact]
-    public async Task Sessions_and_hotkeys_that_do_not_work_are_in_the_log()
+    public async Task Sessions_and_hotkeys_that_do_not_work_are_in_the_log_and_the_hotkeys_are_listed()
     {
         await using var host = await GuestHost.StartAsync();
         using var agent = await host.LinkAsync(await host.PairAsync(GuestHost.Win));
@@ -20,6 +20,7 @@ public sealed class GuestNewsTests
         await agent.SyncAsync();
 
         var lines = host.Log.Lines.Where(line => line.Event.Id is 2006 or 2007).Select(line => line.Text.Trim());
+        Assert.Equal([new("ctrl+alt+h", "another?program has it")], host.Links.HotkeyTroubles(GuestHost.Win));
         Assert.Equal(["Guest win: Lock", "Hotkey ctrl+alt+h does not work in win: another?program has it"], lines);
     }
 

@@ -55,6 +55,36 @@ public sealed class UsbHostSideTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_lent_as_a_part_of_another_device_is_left_alone_until_that_is_home()
+    {
+        var knot = Named("knot", new UsbMatch.Below(UsbPort.Parse("1-4")));
+        var board = Named("board", new UsbMatch.ByPort(UsbPort.Parse("1-4.1")));
+        _tree.AddHub("1-4");
+        _tree.Add("1-4.1", "046d:c31c");
+        _tree.Add("1-4.2", "046d:c408");
+        var side = Side;
+        using (await side.PrepareAsync(knot, Guest, force: false, CancellationToken.None))
+        {
+            _tree.Claim("1-4.1");
+            _tree.Claim("1-4.2");
+        }
+
+        // A reset in the guest: for a moment nobody has it.
+        _tree.Abandon("1-4.1");
+        Assert.Equal(HostSight.Absent, (await side.ObserveAsync(board, CancellationToken.None)).Sight);
+        await side.RestoreAsync(board, CancellationToken.None).WaitAsync(Deadline);
+        Assert.Empty(_tree.Probed);
+        var refusal = await Assert.ThrowsAsync<SwitchException>(() => side.PrepareAsync(board, Guest, force: false, CancellationToken.None));
+        Assert.Equal((Failure.Refused, "board is lent with 'knot', which it is a part of: take that first"), (refusal.Failure, refusal.Message));
+
+        _tree.Abandon("1-4.2");
+        await side.RestoreAsync(knot, CancellationToken.None).WaitAsync(Deadline);
+        Assert.Equal(HostSight.Served, (await side.ObserveAsync(board, CancellationToken.None)).Sight);
+        using (await side.PrepareAsync(board, Guest, force: false, CancellationToken.None)) _tree.Claim("1-4.1");
+        Assert.Equal(HostSight.Served, (await side.ObserveAsync(knot, CancellationToken.None)).Sight);
+    }
+
+    [Fact]
     public async Task Prepared_with_its_open_node_and_its_identity()
     {
         _tree.Add("1-4", "046d:c31c", "K1");

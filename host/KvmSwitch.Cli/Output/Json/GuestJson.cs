@@ -55,6 +55,15 @@ internal static class GuestJson
         json.Time("expires", guest.Expires);
         json.WriteBoolean("revoked", guest.Revoked);
         json.WriteBoolean("connected", guest.Connected);
+        json.List("hotkey_troubles", guest.HotkeyTroubles, trouble => Write(json, trouble));
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, PairedGuest.Types.HotkeyTrouble trouble)
+    {
+        json.WriteStartObject();
+        json.WriteString("chord", trouble.Chord);
+        json.WriteString("reason", trouble.Reason);
         json.WriteEndObject();
     }
 }
