@@ -30,14 +30,14 @@ public sealed class InputHostSide(HostInput input) : IHostSide
     public async Task LendAsync(Device device, MachineId to, CancellationToken cancellationToken)
     {
         await TakeNodesBackAsync(device, cancellationToken);
-        var lending = await input.AskAsync(device, relay => relay.LendAsync(to), cancellationToken);
         try
         {
+            var lending = await input.AskAsync(device, relay => relay.LendAsync(to), cancellationToken);
             await lending.WaitAsync(cancellationToken);
         }
         catch (OperationCanceledException)
         {
-            // Nobody waits for it any more: so it must not happen later.
+            // Nobody waits for it any more: so it must not happen later, also when its turn has not come yet.
             _ = await input.AskAsync(device, relay => relay.ReturnAsync(), CancellationToken.None);
             throw;
         }

@@ -42,10 +42,17 @@ public sealed class ProcessTests : IDisposable
         Assert.False(inheritable.IsInvalid);
 
         using var child = await new DetachedProcess().LaunchAsync(new ProcessSpec("sleep", "/usr/bin/sleep", ["600"], Output), CancellationToken.None);
-        var open = Directory.GetFiles($"/proc/{child.Pid}/fd").Order().Select(link => new FileInfo(link).LinkTarget).ToArray();
+
+        // While it is loaded it opens its libraries; what it has inherited stays.
+        string[] expected = ["/dev/null", Output, Output];
+        string?[] open;
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        using var look = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        do open = [.. Directory.GetFiles($"/proc/{child.Pid}/fd").Order().Select(link => new FileInfo(link).LinkTarget)];
+        while (!open.SequenceEqual(expected) && await look.WaitForNextTickAsync(CancellationToken.None) && !patience.IsCancellationRequested);
         Assert.True(child.Signal(ProcessSignal.Kill));
 
-        Assert.Equal(["/dev/null", Output, Output], open);
+        Assert.Equal(expected, open);
         await child.Exited.WaitAsync(Deadline);
     }
 
