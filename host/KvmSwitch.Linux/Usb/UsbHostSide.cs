@@ -15,7 +15,7 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
     private const int OpenAttempts = 5;
     private readonly UsbInventory _inventory = new(paths);
     private readonly BlockInventory _blocks = new(paths);
-    private readonly ConcurrentDictionary<DeviceId, ImmutableArray<UsbPort>> _lent = new();
+    private readonly ConcurrentDictionary<UsbPort, DeviceId> _lent = new();
     private readonly string _probe = Path.Combine(paths.Sys, "bus/usb/drivers_probe");
     private readonly string _release = Path.Combine(paths.Sys, "bus/usb/drivers/usbfs/unbind");
 
@@ -36,7 +36,7 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
         try
         {
             foreach (var (slot, part) in found) parts.Add(await OpenAsync(device, slot, part.Port, cancellationToken));
-            _lent[device.Id] = [.. found.Select(part => part.Part.Port)];
+            foreach (var (_, part) in found) _lent[part.Port] = device.Id;
             return new(device, parts.ToImmutable());
         }
         catch
@@ -99,7 +99,7 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
     /// <exception cref="SwitchException">Failed: no permission to have drivers bound.</exception>
     public async Task RestoreAsync(Device device, CancellationToken cancellationToken)
     {
-        _lent.TryRemove(device.Id, out _);
+        foreach (var lent in _lent.Where(lent => lent.Value == device.Id)) _lent.TryRemove(lent);
         using var listener = events.Listen();
         for (var isQuiet = false; ; isQuiet = !await listener.WaitAsync(IsUsb, Recheck, clock, cancellationToken))
         {
@@ -133,16 +133,8 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
     private ImmutableArray<UsbDevice> Matching(Device device) => [.. _inventory.Matching(MatchOf(device)).Where(found => LentWith(device, found) is null)];
 
     /// <summary>The other device as a part of which it was lent; null when it wasn't, or has its drivers again.</summary>
-    private DeviceId? LentWith(Device device, UsbDevice found)
-    {
-        if (found.Sight == HostSight.Served) return null;
-        foreach (var (id, ports) in _lent)
-        {
-            if (id != device.Id && ports.Contains(found.Port)) return id;
-        }
-
-        return null;
-    }
+    private DeviceId? LentWith(Device device, UsbDevice found) =>
+        found.Sight != HostSight.Served && _lent.TryGetValue(found.Port, out var with) && with != device.Id ? with : null;
 
     /// <summary>The descriptor is null when the device got another address meanwhile.</summary>
     private (UsbDevice Found, SafeFileHandle? Node) TryOpen(Device device, UsbPort port)

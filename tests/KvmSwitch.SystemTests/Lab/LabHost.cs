@@ -128,7 +128,7 @@ public sealed class LabHost : IAsyncLifetime
 
     /// <summary>Kills the daemon (SIGKILL), and returns once it is dead. Nobody starts it again.</summary>
     public Task KillDaemonAsync() =>
-        Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd; until ! systemctl is-active -q kvmswitchd; do sleep 0.1; done", Stop);
+        Shell.RunAsync("systemctl kill --signal=KILL kvmswitchd; timeout 30 sh -c 'while systemctl is-active -q kvmswitchd; do sleep 0.1; done'", Stop);
 
     /// <summary>Stops QEMU's process (SIGSTOP) for as long as something is done.</summary>
     public async Task WhileQemuHangsAsync(Func<Task> act)

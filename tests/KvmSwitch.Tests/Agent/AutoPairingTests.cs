@@ -57,6 +57,7 @@ public sealed class AutoPairingTests : IAsyncLifetime
         await offers.LookedAsync(3);
         offers.Put("D:", host.Code());
         await PassTimeAsync(journal.ExpectAsync("Paired with D:"));
+        Assert.Equal(4, offers.Looks);
     }
 
     [Fact]
