@@ -126,16 +126,17 @@ lab() {
       ;;
   esac
   trap '"$root/tests/lab/lab.sh" down' EXIT
-  local before=("$passed" "$failed" "$broken") panic
+  local before=("$passed" "$failed" "$broken") breakdown
   run_tests lab KvmSwitch.SystemTests $((1500 + 15 * ${KVMSWITCH_LAB_CHAOS:-40})) -namespace 'KvmSwitch.SystemTests.Lab*'
-  second_attempt lab KvmSwitch.SystemTests
-  panic=$(grep -a -m 1 'Kernel panic' "$root/artifacts/lab/run/serial.log" || true)
+  breakdown=$(grep -a -m 1 'Kernel panic' "$root/artifacts/lab/run/serial.log" || "$root/tests/lab/lab.sh" alive 2>/dev/null || echo 'it answers no more')
+  if [ -n "$breakdown" ]; then "$root/tests/lab/lab.sh" autopsy 2>&1 | tee "$results/lab.autopsy.log" | tail -n 60 >&2 || true
+  else second_attempt lab KvmSwitch.SystemTests; fi
   "$root/tests/lab/lab.sh" down
   trap - EXIT
-  if [ -z "$panic" ]; then return; fi
+  if [ -z "$breakdown" ]; then return; fi
 
   # The emulated computer itself broke down: what its tests said from then on is no word about the programs.
-  say "  the lab's emulated computer broke down (${panic#*] })"
+  say "  the lab's emulated computer broke down (${breakdown#*] })"
   if [ "${1-}" = again ]; then broken=1; return; fi
   say "  once more, from the beginning"
   passed=${before[0]} failed=${before[1]} broken=${before[2]}

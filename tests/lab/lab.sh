@@ -31,6 +31,8 @@ plug NAME            plug in, or pull out, a device of the file "hardware"
 unplug NAME
 key NAME KEY...      press and let go of keys (QEMU's names) on a keyboard
 disc FILE | --none   put a disc (disc1.img to disc3.img in the lab's directory, or any image) into the drive, or take it out
+alive                whether L1 still answers, within a minute: its exit status
+autopsy              what an L1 that doesn't still tells: its processors, its console; it is dead afterwards
 down                 end L1 and all in it
 Exit status 3: the lab can't be had on this computer, with the reason on standard error.
 USAGE
@@ -103,12 +105,12 @@ arguments() {
   local name options slot=0
   # shellcheck disable=SC2054 # the commas are QEMU's
   args=(
-    -name kvmswitch-lab -daemonize -pidfile "$run/qemu.pid" -machine q35,kernel-irqchip=split,i8042=off -accel tcg,thread=multi -cpu max -smp 2 -m "$memory"
+    -name kvmswitch-lab -daemonize -pidfile "$run/qemu.pid" -machine q35,kernel-irqchip=split,i8042=off -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m "$memory"
     -nodefaults -no-user-config -display none -no-reboot -serial "file:$run/serial.log"
     -qmp "unix:$run/qmp.sock,server=on,wait=off" -qmp "unix:$run/tools.sock,server=on,wait=off"
     -device intel-iommu,intremap=on,caching-mode=on
     -kernel "$images/vmlinux" -initrd "$images/initrd.img"
-    -append "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=nopt tsc=reliable no_timer_check net.ifnames=0 systemd.show_status=no audit=0 apparmor=0 cryptomgr.notests"
+    -append "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=nopt tsc=reliable no_timer_check unknown_nmi_panic panic_print=0x40 net.ifnames=0 systemd.show_status=no audit=0 apparmor=0 cryptomgr.notests"
     -drive "if=none,id=root,file=$(realpath "$images/root.img"),format=raw,cache=unsafe,snapshot=on" -device virtio-blk-pci,drive=root
     -drive "if=none,id=programs,file=$images/programs.img,format=raw,cache=unsafe,snapshot=on" -device virtio-blk-pci,drive=programs
     -netdev user,id=net,net=10.77.0.0/24,dhcpstart=10.77.0.15,restrict=on,hostfwd=tcp:127.0.0.1:0-:2222 -device virtio-net-pci,netdev=net,romfile=
@@ -165,6 +167,20 @@ up() {
 
 guest() { LAB_DEADLINE=600 run lab-guest >&2; }
 
+alive() { timeout 60 "$here/lab.sh" run true; }
+
+# At this interrupt that it doesn't know, L1's kernel prints what each processor does, and panics.
+autopsy() {
+  local run
+  if run=$(directory); then
+    qmp '{"execute": "query-status"}' || true
+    qmp '{"execute": "human-monitor-command", "arguments": {"command-line": "info registers -a"}}' | sed 's/\\r\\n/\n/g' | grep -E 'CPU#|RIP=' || true
+    qmp '{"execute": "inject-nmi"}' || true
+    timeout 30 tail --pid="$(cat "$run/qemu.pid")" -f /dev/null || true
+  fi
+  tail -n 80 "$images/run/serial.log" | tr -d '\r'
+}
+
 down() {
   local run pid
   run=$(directory) || return 0
@@ -175,7 +191,7 @@ down() {
 }
 
 case ${1-} in
-  up | guest | down) "$1" ;;
+  up | guest | alive | autopsy | down) "$1" ;;
   run | qmp) [ $# = 2 ] || { usage >&2; exit 2; }; "$1" "$2" ;;
   stream) [ $# = 2 ] || { usage >&2; exit 2; }; request stream "${LAB_DEADLINE:-60}" "$2" 0 ;;
   put) [ $# = 3 ] || { usage >&2; exit 2; }; put "$2" "$3" ;;

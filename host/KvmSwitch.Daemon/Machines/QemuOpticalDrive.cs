@@ -52,9 +52,12 @@ internal static class QemuOpticalDrive
     /// <exception cref="QmpException">QEMU refused, or doesn't answer.</exception>
     public static async Task RemoveAsync(QmpClient client, DeviceId device, TimeSpan deadline, CancellationToken cancellationToken)
     {
-        await QemuDevices.RemovePartAsync(client, device, slot: 0, deadline, cancellationToken);
-        var node = NodeName(device);
-        if ((await client.ListBlockNodesAsync(cancellationToken)).Contains(node, StringComparer.Ordinal)) await client.BlockdevDelAsync(node, cancellationToken);
+        // Asked together, as each answer takes its time: the node is there as long as nobody but us removes it.
+        var (id, node) = (QemuDevices.QemuId(device), NodeName(device));
+        var (devices, nodes) = (client.ListPeripheralsAsync(cancellationToken), client.ListBlockNodesAsync(cancellationToken));
+        await Task.WhenAll(devices, nodes);
+        if ((await devices).Contains(id, StringComparer.Ordinal)) await client.DeviceDelAndWaitAsync(id, deadline, cancellationToken);
+        if ((await nodes).Contains(node, StringComparer.Ordinal)) await client.BlockdevDelAsync(node, cancellationToken);
     }
 
     /// <summary>Removes all nodes of ours that no device uses: what a daemon that died between two commands left behind.</summary>

@@ -12,6 +12,7 @@ internal sealed class InputLoop : IInputWork, IDisposable
 {
     private readonly ConcurrentQueue<Action> _actions = new();
     private readonly List<IPollee> _pollees = [];
+    private readonly StandbyThreads _aside = new("input aside");
     private readonly SafeFileHandle _wake = Libc.EventDescriptor(0, Libc.EFD_NONBLOCK | Libc.EFD_CLOEXEC);
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeProvider _clock;
@@ -67,7 +68,7 @@ internal sealed class InputLoop : IInputWork, IDisposable
         return answer.Task.IsCompleted ? await answer.Task : throw new ObjectDisposedException("the host's input");
     }
 
-    public void Aside(Func<Task> work, Action<Exception?> done) => _ = AsideAsync(work, done);
+    public void Aside(IEnumerable<Func<Task>> works, Action<Exception?> done) => _ = AsideAsync([.. works.Select(_aside.Run)], done);
 
     public IDisposable After(TimeSpan time, Action action) =>
         _clock.CreateTimer(_ => Post(action), null, time, Timeout.InfiniteTimeSpan);
@@ -89,15 +90,16 @@ internal sealed class InputLoop : IInputWork, IDisposable
         _isStopping = true;
         Wake();
         _thread.Join();
+        _aside.Dispose();
         _wake.Dispose();
     }
 
-    private async Task AsideAsync(Func<Task> work, Action<Exception?> done)
+    private async Task AsideAsync(Task[] works, Action<Exception?> done)
     {
         Exception? error = null;
         try
         {
-            await Task.Run(work);
+            await Task.WhenAll(works);
         }
         catch (Exception e)
         {

@@ -10,19 +10,13 @@ public sealed class UsbInventory(KernelPaths paths)
     private readonly string _devices = Path.Combine(paths.Sys, "bus/usb/devices");
 
     /// <summary>All devices, hubs too, ordered by port. Empty on a computer without USB.</summary>
-    public ImmutableArray<UsbDevice> All() => !Directory.Exists(_devices)
-        ? []
-        : [.. Directory.EnumerateFileSystemEntries(_devices)
-            .Select(path => UsbPort.TryParse(Path.GetFileName(path), out var port) ? At(port) : null)
-            .OfType<UsbDevice>()
-            .OrderBy(device => device.Port.Value, StringComparer.Ordinal)];
+    public ImmutableArray<UsbDevice> All() => Where(_ => true);
 
     /// <summary>Null when nothing is plugged in there.</summary>
     public UsbDevice? At(UsbPort port)
     {
-        var directory = Path.Combine(_devices, port.Value);
-        return VidPid.TryParse($"{SysfsText.Read(directory, "idVendor")}:{SysfsText.Read(directory, "idProduct")}", out var id)
-            && Number(directory, "busnum") is { } bus && Number(directory, "devnum") is { } address
+        var directory = DirectoryOf(port);
+        return IdIn(directory) is { } id && Number(directory, "busnum") is { } bus && Number(directory, "devnum") is { } address
             ? new(
                 port, id, Text(directory, "serial"), Text(directory, "manufacturer"), Text(directory, "product"), bus, address,
                 Text(directory, "bDeviceClass") == "09", ControllerOf(directory), InterfacesOf(directory, port))
@@ -33,9 +27,10 @@ public sealed class UsbInventory(KernelPaths paths)
     public ImmutableArray<UsbDevice> Matching(UsbMatch match) => match switch
     {
         UsbMatch.ByPort byPort => At(byPort.Port) is { } device ? [device] : [],
-        UsbMatch.BySerial bySerial => [.. All().Where(d => d.Serial == bySerial.Serial && (bySerial.Id is null || d.Id == bySerial.Id))],
-        UsbMatch.ById byId => [.. All().Where(d => d.Id == byId.Id)],
-        UsbMatch.Below below => [.. All().Where(d => !d.IsHub && d.Port.IsAtOrBelow(below.Port))],
+        UsbMatch.BySerial bySerial => [.. Where(port => Text(DirectoryOf(port), "serial") == bySerial.Serial)
+            .Where(d => d.Serial == bySerial.Serial && (bySerial.Id is null || d.Id == bySerial.Id))],
+        UsbMatch.ById byId => [.. Where(port => IdIn(DirectoryOf(port)) == byId.Id).Where(d => d.Id == byId.Id)],
+        UsbMatch.Below below => [.. Where(port => port.IsAtOrBelow(below.Port)).Where(d => !d.IsHub)],
         _ => throw new ArgumentOutOfRangeException(nameof(match), match, "no such way to match"),
     };
 
@@ -55,6 +50,20 @@ public sealed class UsbInventory(KernelPaths paths)
         var several when match is UsbMatch.Below => several[0],
         var several => throw Refusal($"{name} is ambiguous: {match} fits {string.Join(" and ", several)}; match it by its port"),
     };
+
+    /// <summary>Of the others no more is read than it takes to tell: a look is part of each hand-over.</summary>
+    private ImmutableArray<UsbDevice> Where(Func<UsbPort, bool> isCandidate)
+    {
+        var found = ImmutableArray.CreateBuilder<UsbDevice>();
+        foreach (var name in SysfsPath.NamesIn(_devices))
+            if (UsbPort.TryParse(name, out var port) && isCandidate(port) && At(port) is { } device) found.Add(device);
+        return found.ToImmutable();
+    }
+
+    private string DirectoryOf(UsbPort port) => Path.Combine(_devices, port.Value);
+
+    private static VidPid? IdIn(string directory) =>
+        VidPid.TryParse($"{SysfsText.Read(directory, "idVendor")}:{SysfsText.Read(directory, "idProduct")}", out var id) ? id : null;
 
     private static SwitchException Refusal(string message) => new(Failure.Refused, message);
 

@@ -54,6 +54,7 @@ public sealed class LabHost : IAsyncLifetime
     /// <summary>Everything is plugged in, daemon and guest run, the agent is live, every device is home with its drivers; whatever the scenario before has left.</summary>
     public async Task SettleAsync()
     {
+        if (Shell.IsSilent) throw new InvalidOperationException("the lab's host broke down in an earlier scenario");
         await Hardware.PlugAllAsync(Stop);
         if (_configuration != _standard) await ConfigureAsync(_standard);
         var pid = await Shell.RunAsync("lab-settle", Stop, BootDeadline);
@@ -90,10 +91,12 @@ public sealed class LabHost : IAsyncLifetime
     /// <param name="what">The end of a sentence, for the failure.</param>
     public async Task WaitForStateAsync(string what, Func<JsonNode, bool> isSo)
     {
-        await using var stream = await Shell.StreamAsync("exec kvmswitch status --watch --json", Patience, Stop);
+        using var late = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        late.CancelAfter(2 * Patience);
+        await using var stream = await Shell.StreamAsync("exec kvmswitch status --watch --json", Patience, late.Token);
         using var lines = new StreamReader(stream);
         var last = "nothing was told";
-        while (await lines.ReadLineAsync(Stop) is { } line)
+        while (await lines.ReadLineAsync(late.Token) is { } line)
         {
             if (!line.StartsWith('{')) continue;
             last = line;

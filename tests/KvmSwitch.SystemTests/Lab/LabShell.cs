@@ -19,20 +19,28 @@ public sealed class LabShell(int port)
     private static readonly TimeSpan Margin = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
+    /// <summary>The host has left a request unanswered long after its deadline: it has broken down, and waiting for it any more is in vain.</summary>
+    public bool IsSilent { get; private set; }
+
     /// <summary>Runs a script of bash as root, whatever it ends with.</summary>
     /// <param name="deadline">In the host; when it passes, the script is ended and the status is 124. Default: two minutes.</param>
     /// <exception cref="IOException">The host did not answer properly.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled, or the host did not answer at all.</exception>
+    /// <exception cref="TimeoutException">The host did not answer at all.</exception>
     public async Task<ProcessResult> TryRunAsync(string script, CancellationToken cancellation, TimeSpan? deadline = null, string input = "")
     {
         using var late = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         late.CancelAfter((deadline ?? Patience) + Margin);
-        var stream = await OpenAsync("run", script, deadline ?? Patience, input, late.Token);
-        await using (stream)
+        try
         {
+            await using var stream = await OpenAsync("run", script, deadline ?? Patience, input, late.Token);
             using var reply = new MemoryStream();
             await stream.CopyToAsync(reply, late.Token);
             return Parse(reply.ToArray());
+        }
+        catch (OperationCanceledException silence) when (!cancellation.IsCancellationRequested)
+        {
+            IsSilent = true;
+            throw new TimeoutException($"the lab's host has broken down: no answer to '{script}' a minute after its deadline", silence);
         }
     }
 

@@ -12,16 +12,19 @@ internal sealed class ManualWork : IInputWork
     /// <summary>Work that is yet to begin, or whose end is yet to be told.</summary>
     public bool IsAnyLeft => _aside.Count + _done.Count > 0;
 
-    public void Aside(Func<Task> work, Action<Exception?> done) => _aside.Enqueue(() =>
+    public void Aside(IEnumerable<Func<Task>> works, Action<Exception?> done) => _aside.Enqueue(() =>
     {
         Exception? error = null;
-        try
+        foreach (var work in works)
         {
-            work().GetAwaiter().GetResult();
-        }
-        catch (Exception e)
-        {
-            error = e;
+            try
+            {
+                work().GetAwaiter().GetResult();
+            }
+            catch (Exception e)
+            {
+                error ??= e;
+            }
         }
 
         _done.Enqueue(() => done(error));

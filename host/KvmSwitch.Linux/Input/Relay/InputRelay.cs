@@ -213,14 +213,14 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
         _isHushed = false;
         foreach (var node in _clones.Nodes) node.Silence();
         var grabbed = _clones.Nodes.Select(node => node.BeginLettingGo()).OfType<GrabbedNode>().ToImmutableArray();
-        surroundings.Work.Aside(
-            () =>
-            {
-                foreach (var node in grabbed) node.LetGo();
-                return Task.CompletedTask;
-            },
-            EndReturn);
+        surroundings.Work.Aside(grabbed.Select(LettingGo), EndReturn);
     }
+
+    private static Func<Task> LettingGo(GrabbedNode node) => () =>
+    {
+        node.LetGo();
+        return Task.CompletedTask;
+    };
 
     private void EndReturn(Exception? error)
     {

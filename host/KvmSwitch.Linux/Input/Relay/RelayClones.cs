@@ -88,7 +88,7 @@ internal sealed class RelayClones(Device device, RelaySurroundings surroundings)
         _making++;
         var slot = _made++;
         IVirtualInput? clone = null;
-        surroundings.Work.Aside(async () => clone = await surroundings.MakeClone(spec), error =>
+        surroundings.Work.Aside([async () => clone = await surroundings.MakeClone(spec)], error =>
         {
             _making--;
             if (clone is null)

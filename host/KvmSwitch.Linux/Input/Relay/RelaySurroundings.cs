@@ -14,8 +14,8 @@ internal interface IPollee
 /// <summary>What the reading thread does for others. For that thread.</summary>
 internal interface IInputWork
 {
-    /// <summary>Does something slow on another thread, then tells this one how it ended (null: well).</summary>
-    void Aside(Func<Task> work, Action<Exception?> done);
+    /// <summary>Does slow things side by side on other threads, at once, then tells this one how they ended (null: well; else the first error).</summary>
+    void Aside(IEnumerable<Func<Task>> works, Action<Exception?> done);
 
     /// <summary>Does something on this thread after a time, unless it is disposed before.</summary>
     IDisposable After(TimeSpan time, Action action);
