@@ -8,6 +8,7 @@ internal static partial class Libc
     public const short POLLIN = 1;
     public const int EFD_CLOEXEC = 0x80000;
     public const int EFD_NONBLOCK = 0x800;
+    public const int EFD_SEMAPHORE = 1;
     public const int CLOCK_MONOTONIC = 1;
 
     [LibraryImport(Library, EntryPoint = "eventfd", SetLastError = true)]
