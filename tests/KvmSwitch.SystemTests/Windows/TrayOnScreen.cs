@@ -79,6 +79,8 @@ internal sealed class TrayOnScreen : IAsyncDisposable
     /// <returns>Where it is.</returns>
     public async Task<Area> OpenMenuAsync()
     {
+        // The pointer is in the picture: it must not count as a change that it has left.
+        await _windows.Screen.MoveAsync(Icon.Centre);
         var before = _windows.Screen.Look();
         await _windows.Screen.ClickAsync(Icon.Centre, button: 3);
         return await _windows.Screen.WaitForChangeAsync(before, "the menu is open", area => area.Height > 100);

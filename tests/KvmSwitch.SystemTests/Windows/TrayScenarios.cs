@@ -40,6 +40,36 @@ public sealed class TrayScenarios(WineDesktop windows, ITestOutputHelper output)
     }
 
     [Fact(Timeout = 120_000)]
+    public async Task The_first_entry_of_the_menu_gives_control_back()
+    {
+        await using var service = await StartAsync(windows, Here);
+        await using var tray = await TrayOnScreen.StartAsync(windows);
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
+        var menu = await tray.OpenMenuAsync();
+        await windows.Screen.SaveAsync("tray-menu");
+        await windows.Screen.ClickAsync(TrayOnScreen.Row(menu, 10));
+        AssertReturn(await service.NextRequestAsync());
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task A_device_is_asked_for_and_a_no_is_told()
+    {
+        await using var service = await StartAsync(windows, Here);
+        await using var tray = await TrayOnScreen.StartAsync(windows);
+        await tray.WaitForLookAsync(TrayOnScreen.KeyboardHere, "the keyboard is here");
+        var menu = await tray.OpenMenuAsync();
+        // Give back, ask for the keyboard, a line, keyboard, trackball, and then the audio interface.
+        await windows.Screen.ClickAsync(TrayOnScreen.Row(menu, 92));
+        var request = await service.NextRequestAsync();
+        Assert.Equal(("Request", "audio"), ((string?)request["verb"], (string?)request["targets"]![0]));
+
+        var quiet = windows.Screen.Look();
+        await service.ReplyAsync(request, "audio is in use by another machine.");
+        await windows.Screen.WaitForChangeAsync(quiet, "the balloon is there", area => area.Width > 100);
+        await windows.Screen.SaveAsync("tray-balloon-failed");
+    }
+
+    [Fact(Timeout = 120_000)]
     public async Task A_double_click_gives_control_back()
     {
         await using var service = await StartAsync(windows, Here);
