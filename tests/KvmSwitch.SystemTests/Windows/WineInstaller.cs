@@ -36,6 +36,17 @@ internal sealed class WineInstaller(WineDesktop windows) : IAsyncDisposable
         _installed = package;
     }
 
+    /// <summary>
+    /// Puts another version in place of the one that is installed, in the two steps of Windows Installer's RemoveExistingProducts: the old
+    /// package is removed and told which product replaces it (property UPGRADINGPRODUCTCODE, which Wine 8 doesn't set), the new one installed.
+    /// </summary>
+    public async Task UpgradeAsync(string package)
+    {
+        await ExpectAsync(["/x", WineDesktop.WindowsPath(_installed!), "/qn", "UPGRADINGPRODUCTCODE={5B1C0E3A-6C0E-4B57-9B43-0D7F5E2A9C99}"]);
+        _installed = null;
+        await InstallAsync(package);
+    }
+
     /// <returns>What msiexec ended with.</returns>
     public Task<int> TryInstallAsync(string package) => RunAsync("/i", WineDesktop.WindowsPath(package), "/qn");
 
