@@ -56,6 +56,12 @@ failures() {
   tr '\n' ' ' < "$1" | sed 's/<test /\n<test /g' | sed -n 's/^<test .*result="Fail".* type="\([^"]*\)" method="\([^"]*\)".*/\1.\2/p' | sort -u
 }
 
+# How many tests of report $1 passed whose method has no failure with other data.
+passed_whole() {
+  tr '\n' ' ' < "$1" | sed 's/<test /\n<test /g' | sed -n 's/^<test .*result="Pass".* type="\([^"]*\)" method="\([^"]*\)".*/\1.\2/p' \
+    | grep -cvxF -f <(failures "$1") || true
+}
+
 # On an emulated computer any deadline passes now and then: the few tests of tier $1 that failed there run once more, by themselves, and
 # those that pass then are told. One that fails again has failed.
 second_attempt() {
@@ -103,8 +109,11 @@ system() {
   second_attempt system KvmSwitch.SystemTests
 }
 
+# The emulated computer of the lab breaks down now and then, and what its tests say from then on is no word about the programs: those that
+# have not passed run on a new one. $1 is the number of the attempt, the rest selects the tests.
 lab() {
-  local status=0 log=$results/lab.log
+  local attempt=${1-1} selection=(-namespace 'KvmSwitch.SystemTests.Lab*') status=0 log=$results/lab.log
+  if [ $# -gt 1 ]; then selection=("${@:2}"); fi
   if ! "$root/installer/build.sh" kvmswitchd kvmswitch kvmswitch-agent; then
     say "lab: the programs could not be built, so no test of the lab ran."
     broken=1
@@ -120,6 +129,7 @@ lab() {
       return
       ;;
     *)
+      if [ "$attempt" -lt 3 ]; then say "lab: it did not come up; once more"; lab $((attempt + 1)) "${selection[@]}"; return; fi
       say "lab: the lab did not come up, so no test of it ran."
       broken=1
       return
@@ -127,20 +137,23 @@ lab() {
   esac
   trap '"$root/tests/lab/lab.sh" down' EXIT
   local before=("$passed" "$failed" "$broken") breakdown
-  run_tests lab KvmSwitch.SystemTests $((1500 + 15 * ${KVMSWITCH_LAB_CHAOS:-40})) -namespace 'KvmSwitch.SystemTests.Lab*'
+  run_tests lab KvmSwitch.SystemTests $((1500 + 15 * ${KVMSWITCH_LAB_CHAOS:-40})) "${selection[@]}"
   breakdown=$(grep -a -m 1 'Kernel panic' "$root/artifacts/lab/run/serial.log" || "$root/tests/lab/lab.sh" alive 2>/dev/null || echo 'it answers no more')
   if [ -n "$breakdown" ]; then "$root/tests/lab/lab.sh" autopsy 2>&1 | tee "$results/lab.autopsy.log" | tail -n 60 >&2 || true
   else second_attempt lab KvmSwitch.SystemTests; fi
   "$root/tests/lab/lab.sh" down
   trap - EXIT
   if [ -z "$breakdown" ]; then return; fi
-
-  # The emulated computer itself broke down: what its tests said from then on is no word about the programs.
   say "  the lab's emulated computer broke down (${breakdown#*] })"
-  if [ "${1-}" = again ]; then broken=1; return; fi
-  say "  once more, from the beginning"
+  if [ "$attempt" = 3 ]; then broken=1; return; fi
+  if [ -s "$results/lab.xml" ]; then
+    mapfile -t selection < <(failures "$results/lab.xml" | sed 's/^/-method\n/')
+    before[0]=$((before[0] + $(passed_whole "$results/lab.xml")))
+  fi
   passed=${before[0]} failed=${before[1]} broken=${before[2]}
-  lab again
+  if [ ${#selection[@]} = 0 ]; then return; fi
+  say "  what has not passed runs on a new one"
+  lab $((attempt + 1)) "${selection[@]}"
 }
 
 windows() {

@@ -110,7 +110,7 @@ arguments() {
     -qmp "unix:$run/qmp.sock,server=on,wait=off" -qmp "unix:$run/tools.sock,server=on,wait=off"
     -device intel-iommu,intremap=on,caching-mode=on
     -kernel "$images/vmlinux" -initrd "$images/initrd.img"
-    -append "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=nopt tsc=reliable no_timer_check maxcpus=1 sysctl.net.core.bpf_jit_enable=0 unknown_nmi_panic panic_print=0x40 net.ifnames=0 systemd.show_status=no audit=0 apparmor=0 cryptomgr.notests"
+    -append "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=nopt tsc=reliable no_timer_check maxcpus=1 sysctl.net.core.bpf_jit_enable=0 kvm_amd.npt=0 unknown_nmi_panic panic_print=0x40 net.ifnames=0 systemd.show_status=no audit=0 apparmor=0 cryptomgr.notests"
     -drive "if=none,id=root,file=$(realpath "$images/root.img"),format=raw,cache=unsafe,snapshot=on" -device virtio-blk-pci,drive=root
     -drive "if=none,id=programs,file=$images/programs.img,format=raw,cache=unsafe,snapshot=on" -device virtio-blk-pci,drive=programs
     -netdev user,id=net,net=10.77.0.0/24,dhcpstart=10.77.0.15,restrict=on,hostfwd=tcp:127.0.0.1:0-:2222 -device virtio-net-pci,netdev=net,romfile=
