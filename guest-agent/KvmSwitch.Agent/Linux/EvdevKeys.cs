@@ -11,19 +11,25 @@ internal sealed class EvdevKeys : IDisposable
     private const int Keys = 1;
     private static readonly uint[] Unwanted = [2, 3, 4, 5];
 
+    /// <summary>A device that takes longer to open than this, as one whose driver hangs, holds up nobody any more: it is heard when it is open.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
     private readonly LinuxPaths paths;
     private readonly Action<KeyEvent> sink;
+    private readonly Func<string, SafeFileHandle?> openNode;
     private readonly SafeFileHandle wake = Native.OpenEventCounter();
     private readonly Lock gate = new();
     private readonly SortedDictionary<string, Node> nodes = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Task> opening = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (Task Open, Task OpenOrLate)> opening = new(StringComparer.Ordinal);
     private readonly Thread reader;
     private volatile bool stopping;
 
     /// <param name="paths">Where the kernel shows its devices.</param>
     /// <param name="sink">Gets every event, in order for each device; must return at once.</param>
-    public EvdevKeys(LinuxPaths paths, Action<KeyEvent> sink)
+    /// <param name="openNode">Opens a node for reading; null when it can't be opened. By default the kernel's open(2).</param>
+    public EvdevKeys(LinuxPaths paths, Action<KeyEvent> sink, Func<string, SafeFileHandle?>? openNode = null)
     {
+        this.openNode = openNode ?? Native.TryOpenForReading;
         this.paths = paths;
         this.sink = sink;
         LookAsync().Wait();
@@ -32,7 +38,8 @@ internal sealed class EvdevKeys : IDisposable
     }
 
     /// <summary>
-    /// Input devices may have come or gone: once what this returns has ended, no key of those that are there now is missed. From any thread.
+    /// Input devices may have come or gone: once what this returns has ended, no key of those that are there now is missed, but for one that
+    /// has not let itself be opened for two seconds. From any thread.
     /// </summary>
     public Task LookAsync()
     {
@@ -42,10 +49,13 @@ internal sealed class EvdevKeys : IDisposable
             foreach (var path in EventNodes())
             {
                 if (Real(path) is { } real && !nodes.ContainsKey(real) && !opening.ContainsKey(real))
-                    opening[real] = OpenAsync(path, real);
+                {
+                    var open = OpenAsync(path, real);
+                    opening[real] = (open, ForAWhileAsync(open));
+                }
             }
 
-            return Task.WhenAll(opening.Values);
+            return Task.WhenAll(opening.Values.Select(one => one.OpenOrLate));
         }
     }
 
@@ -54,8 +64,8 @@ internal sealed class EvdevKeys : IDisposable
         stopping = true;
         Native.Raise(wake);
         reader.Join();
-        Task.WaitAll(Opening());
-        foreach (var node in nodes.Values)
+        Task.WaitAll(Opening(), Patience);
+        foreach (var node in Open())
             node.File.Dispose();
         wake.Dispose();
     }
@@ -91,7 +101,7 @@ internal sealed class EvdevKeys : IDisposable
     private Task[] Opening()
     {
         lock (gate)
-            return [.. opening.Values];
+            return [.. opening.Values.Select(one => one.Open)];
     }
 
     /// <summary>Each on a thread of its own: opening a hid device takes 50 ms (usbhid_open in drivers/hid/usbhid/hid-core.c), and a set has several.</summary>
@@ -110,6 +120,13 @@ internal sealed class EvdevKeys : IDisposable
         },
         CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously, TaskScheduler.Default);
 
+    private static async Task ForAWhileAsync(Task open)
+    {
+        await Task.WhenAny(open, Task.Delay(Patience)).ConfigureAwait(false);
+        if (open.IsCompleted)
+            await open.ConfigureAwait(false);
+    }
+
     private string? Real(string path) => SysfsPath.Real(Path.Combine(paths.Sysfs, "class/input", Path.GetFileName(path)));
 
     private IEnumerable<string> EventNodes()
@@ -125,9 +142,9 @@ internal sealed class EvdevKeys : IDisposable
         }
     }
 
-    private static Node? TryOpen(string path, string real)
+    private Node? TryOpen(string path, string real)
     {
-        if (!HasKeys(Path.Combine(real, "device")) || Native.TryOpenForReading(path) is not { } file)
+        if (!HasKeys(Path.Combine(real, "device")) || openNode(path) is not { } file)
             return null;
         foreach (var type in Unwanted)
         {

@@ -5,14 +5,18 @@ namespace KvmSwitch.Linux.Input;
 
 /// <summary>
 /// Threads that wait for work, so that it begins at once, however busy or asleep the pool's are. One is there from the start; when
-/// all have work another one comes, and stays. They wait in the kernel (eventfd(2)), which is one switch of threads away.
+/// all have work another one comes, up to four, and stays. They wait in the kernel (eventfd(2)), which is one switch of threads away.
 /// </summary>
 internal sealed class StandbyThreads : TaskScheduler, IDisposable
 {
+    // A keyboard's receiver has three event nodes.
+    private const int Most = 4;
     private readonly ConcurrentQueue<Task> _work = new();
     private readonly SafeFileHandle _wake = Libc.EventDescriptor(0, Libc.EFD_SEMAPHORE | Libc.EFD_CLOEXEC);
     private readonly string _name;
     private int _threads;
+
+    // Threads less works.
     private int _waiting;
     private volatile bool _isOver;
 
@@ -38,7 +42,7 @@ internal sealed class StandbyThreads : TaskScheduler, IDisposable
 
     protected override void QueueTask(Task task)
     {
-        if (Interlocked.Decrement(ref _waiting) < 0) Add();
+        if (Interlocked.Decrement(ref _waiting) < 0 && Volatile.Read(ref _threads) < Most) Add();
         _work.Enqueue(task);
         Wake(1);
     }

@@ -51,6 +51,29 @@ public sealed class EvdevKeysTests : IDisposable
     }
 
     [Fact]
+    public async Task A_device_that_hangs_while_it_is_opened_holds_up_no_other_and_is_heard_later()
+    {
+        AddNode("event3", types: "120013");
+        AddNode("event4", types: "120013");
+        using var works = new ManualResetEventSlim();
+        using var keys = new EvdevKeys(new(root.At("sys"), root.At("input")), key => seen.Writer.TryWrite(key), node =>
+        {
+            if (node.EndsWith("event4", StringComparison.Ordinal)) Assert.True(works.Wait(TimeSpan.FromSeconds(20)));
+            return Native.TryOpenForReading(node);
+        });
+        await using var first = Open("event3");
+        Send(first, (1, 30, 1));
+        Assert.Equal([(30, KeyMove.Down)], await NextAsync(1));
+        Assert.False(IsOpen("event4"));
+
+        works.Set();
+        await keys.LookAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        await using var second = Open("event4");
+        Send(second, (1, 31, 1));
+        Assert.Equal([(31, KeyMove.Down)], await NextAsync(1));
+    }
+
+    [Fact]
     public async Task A_device_without_keys_is_left_alone()
     {
         AddNode("event3", types: "120013");
