@@ -12,11 +12,14 @@ public abstract class QmpException : Exception
 /// <summary>QEMU could not be reached, or did not behave like QEMU while the session was set up.</summary>
 public sealed class QmpConnectException : QmpException
 {
-    internal QmpConnectException(string socketPath, string message, Exception? innerException = null)
-        : base(message, innerException) => SocketPath = socketPath;
+    internal QmpConnectException(string socketPath, string message, Exception? innerException = null, int? peerProcessId = null)
+        : base(message, innerException) => (SocketPath, PeerProcessId) = (socketPath, peerProcessId);
 
     /// <summary>The path of the Unix socket that was tried.</summary>
     public string SocketPath { get; }
+
+    /// <summary>The process that made the listening socket, where it took the connection: it runs, but doesn't talk. Null: nobody listens there.</summary>
+    public int? PeerProcessId { get; }
 }
 
 /// <summary>The session is over. Every wait on it ends with the first reason.</summary>

@@ -23,13 +23,12 @@ internal sealed class MachinePark(
             Failure.Refused,
             $"{machine.Id} is an external machine: whoever started its QEMU starts and stops it; switching devices works all the same");
 
-    /// <summary>Connects to every QEMU that already runs: those that we started before our own restart, and external ones.</summary>
+    /// <summary>Finds every QEMU that already runs: those that we started before our own restart, and external ones.</summary>
     /// <returns>The machines that run.</returns>
     public async Task<IReadOnlyCollection<MachineId>> AdoptAsync(CancellationToken cancellationToken)
     {
-        var connected = await Task.WhenAll(All.Values.Select(async runtime =>
-            (runtime.Id, Runs: await runtime.TryConnectQuietlyAsync(cancellationToken))));
-        return [.. connected.Where(machine => machine.Runs).Select(machine => machine.Id)];
+        var found = await Task.WhenAll(All.Values.Select(async runtime => (runtime.Id, Runs: await runtime.AdoptAsync(cancellationToken))));
+        return [.. found.Where(machine => machine.Runs).Select(machine => machine.Id)];
     }
 
     /// <summary>

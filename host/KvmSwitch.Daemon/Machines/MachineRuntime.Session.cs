@@ -12,6 +12,24 @@ internal sealed partial class MachineRuntime
     private static readonly TimeSpan Reconnect = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>The process behind the socket, where the last try to connect met one; else 0.</summary>
+    private int _met;
+
+    /// <summary>
+    /// Finds the QEMU that runs when the daemon begins. One that doesn't talk, as it hangs or is still busy with the daemon before this one,
+    /// must not be taken for none, or what it holds would be looked for elsewhere: it is known from now on, and tried again.
+    /// </summary>
+    /// <returns>Whether one runs.</returns>
+    public async Task<bool> AdoptAsync(CancellationToken cancellationToken)
+    {
+        if (await TryConnectQuietlyAsync(cancellationToken)) return true;
+        if (_met == 0 || ProcessHandle.Open(_met, argument: null) is not { } process) return false;
+        _process = process;
+        Set(_ => new(Power.Running, process.Pid, $"QEMU runs (process {process.Pid}) but doesn't answer; trying again", null));
+        _watch = Task.Run(() => AfterSessionAsync(guestEnded: false), CancellationToken.None);
+        return true;
+    }
+
     /// <summary>Connects to a QEMU that already listens. Returns whether there is one.</summary>
     /// <exception cref="QmpException">Something listens there, but it doesn't talk to us.</exception>
     public async Task<bool> TryConnectAsync(CancellationToken cancellationToken)
@@ -19,7 +37,13 @@ internal sealed partial class MachineRuntime
         await _connecting.WaitAsync(cancellationToken);
         try
         {
+            _met = 0;
             return _client is not null || (File.Exists(qmpSocket) && await ConnectAsync(cancellationToken));
+        }
+        catch (QmpConnectException failed)
+        {
+            _met = failed.PeerProcessId ?? 0;
+            throw;
         }
         finally
         {
@@ -31,6 +55,7 @@ internal sealed partial class MachineRuntime
     {
         var client = await QmpClient.ConnectAsync(
             qmpSocket, new() { TimeProvider = clock, ConnectDeadline = TimeSpan.FromSeconds(5) }, cancellationToken);
+        _met = client.PeerProcessId;
         var events = client.Listen(IsOfInterest);
         QmpStatus running;
         try

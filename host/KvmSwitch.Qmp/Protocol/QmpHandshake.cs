@@ -26,14 +26,15 @@ internal static class QmpHandshake
         }
         catch (Exception e)
         {
+            var peer = transport?.PeerProcessId;
             await CloseAsync(client, transport);
             cancellationToken.ThrowIfCancellationRequested();
             throw e switch
             {
                 QmpConnectException => e,
-                OperationCanceledException => new QmpConnectException(path, $"{stage} (waited {options.ConnectDeadline.TotalSeconds:0.###} s).", e),
-                QmpException => new QmpConnectException(path, $"No QMP session on '{path}': {e.Message}", e),
-                IOException or SocketException => new QmpConnectException(path, $"The QMP socket '{path}' broke: {e.Message}.", e),
+                OperationCanceledException => new QmpConnectException(path, $"{stage} (waited {options.ConnectDeadline.TotalSeconds:0.###} s).", e, peer),
+                QmpException => new QmpConnectException(path, $"No QMP session on '{path}': {e.Message}", e, peer),
+                IOException or SocketException => new QmpConnectException(path, $"The QMP socket '{path}' broke: {e.Message}.", e, peer),
                 _ => new InvalidOperationException($"Setting up QMP on '{path}' failed: {e.Message}", e),
             };
         }
@@ -64,7 +65,7 @@ internal static class QmpHandshake
             }
         }
 
-        throw new QmpConnectException(path, $"The program behind '{path}' closed the connection before its greeting.");
+        throw new QmpDisconnectedException("The program behind it closed the connection before its greeting.");
     }
 
     private static async ValueTask CloseAsync(QmpClient? client, QmpTransport? transport)

@@ -239,6 +239,23 @@ public sealed class UsbScenarios(LabHost lab)
     }
 
     [Fact(Timeout = 600_000)]
+    public async Task A_daemon_that_begins_while_QEMU_hangs_takes_the_keyboard_home_from_it()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "left");
+        var host = lab.HostSide.Sightings.Count;
+
+        await lab.WhileQemuHangsAsync(async () =>
+        {
+            await lab.KillDaemonAsync();
+            await lab.Shell.RunAsync("systemctl start kvmswitchd && timeout 60 sh -c 'until kvmswitch status >/dev/null 2>&1; do sleep 0.2; done'", Stop);
+            await lab.RunAsync("take", "--all");
+            Assert.Equal("usbhid", await lab.DriversAsync("desk:1"));
+            await lab.TypeAsync("twin-left", "a", lab.HostSide, LabKeys.A, host);
+        });
+    }
+
+    [Fact(Timeout = 600_000)]
     public async Task Storage_that_is_mounted_is_unmounted_before_it_leaves()
     {
         await lab.SettleAsync();

@@ -137,6 +137,38 @@ public sealed class MachineFaultTests
         Assert.True(await rig.Runtime.TryConnectAsync(CancellationToken.None).WaitAsync(MachineRig.Patience));
     }
 
+    [Theory]
+    [InlineData("qmp_capabilities", true)]
+    [InlineData("query-status", true)]
+    [InlineData("qmp_capabilities", false)]
+    [InlineData("query-status", false)]
+    public async Task A_QEMU_that_runs_when_the_daemon_begins_but_does_not_talk_is_not_taken_for_none(string command, bool hangs)
+    {
+        await using var rig = MachineRig.Create();
+        rig.Qemu.Always(command, hangs ? new FakeFault.NeverAnswer() : new FakeFault.CloseAfter(0));
+        var adopting = rig.Runtime.AdoptAsync(CancellationToken.None);
+        await rig.EndsInTimeAsync(adopting);
+        Assert.True(await adopting);
+
+        var failure = await Assert.ThrowsAsync<SwitchException>(() => rig.EndsInTimeAsync(rig.Runtime.ObserveAsync(CancellationToken.None)));
+        Assert.Contains("doesn't answer", failure.Message, StringComparison.Ordinal);
+        Assert.Equal((Power.Running, Environment.ProcessId), (rig.Runtime.Status.Power, rig.Runtime.Status.Pid));
+
+        rig.Qemu.Always(command, null);
+        await rig.EndsInTimeAsync(rig.Told.WaitForAsync("up"));
+        Assert.Empty(await rig.ObserveAsync());
+        Assert.Null(rig.Runtime.Status.Trouble);
+    }
+
+    [Fact]
+    public async Task Without_QEMU_nothing_is_adopted()
+    {
+        await using var rig = MachineRig.Create();
+        await rig.Qemu.DisposeAsync();
+        Assert.False(await rig.Runtime.AdoptAsync(CancellationToken.None).WaitAsync(MachineRig.Patience));
+        Assert.Equal(MachineStatus.Off, rig.Runtime.Status);
+    }
+
     private static IEnumerable<TheoryDataRow<string, string, string>> Cases()
     {
         (string Call, string Command)[] steps =
