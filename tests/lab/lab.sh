@@ -103,6 +103,8 @@ hardware_named() { hardware | sed -n "s/^$1 //p" | grep . || die "the file hardw
 
 arguments() {
   local name options slot=0
+  # Without nested paging (npt), because an emulated processor now and then keeps a part of the guest's state when it leaves that, and without
+  # five levels of pages, which cost time; about the rest of what keeps it from breaking down see l1/lab-start. A panic tells what all processors do.
   # shellcheck disable=SC2054 # the commas are QEMU's
   args=(
     -name kvmswitch-lab -daemonize -pidfile "$run/qemu.pid" -machine q35,kernel-irqchip=split,i8042=off -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m "$memory"
