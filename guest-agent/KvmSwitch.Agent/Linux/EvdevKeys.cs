@@ -112,6 +112,13 @@ internal sealed class EvdevKeys : IDisposable
             lock (gate)
             {
                 opening.Remove(real);
+                if (stopping)
+                {
+                    // So late that nobody waits for it any more.
+                    node?.File.Dispose();
+                    return;
+                }
+
                 if (node is not null)
                     nodes.Add(real, node);
             }

@@ -93,14 +93,21 @@ public sealed class LabHost : IAsyncLifetime
     {
         using var late = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         late.CancelAfter(2 * Patience);
-        await using var stream = await Shell.StreamAsync("exec kvmswitch status --watch --json", Patience, late.Token);
-        using var lines = new StreamReader(stream);
         var last = "nothing was told";
-        while (await lines.ReadLineAsync(late.Token) is { } line)
+        try
         {
-            if (!line.StartsWith('{')) continue;
-            last = line;
-            if (isSo(JsonNode.Parse(line)!)) return;
+            await using var stream = await Shell.StreamAsync("exec kvmswitch status --watch --json", Patience, late.Token);
+            using var lines = new StreamReader(stream);
+            while (await lines.ReadLineAsync(late.Token) is { } line)
+            {
+                if (!line.StartsWith('{')) continue;
+                last = line;
+                if (isSo(JsonNode.Parse(line)!)) return;
+            }
+        }
+        catch (OperationCanceledException silence) when (!Stop.IsCancellationRequested)
+        {
+            throw new TimeoutException($"the lab's host fell silent before {what}; at last: {last}", silence);
         }
 
         throw new TimeoutException($"waited in vain until {what}; at last: {last}");
