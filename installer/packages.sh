@@ -27,7 +27,12 @@ missing_packages() {
   have xorrisofs || echo xorriso
 }
 
-# The same for the lab, beside those.
+# The same for the tests that run on this machine, beside those.
+missing_test_packages() {
+  have dbus-daemon || echo dbus-daemon
+}
+
+# The same for the lab, beside the first.
 missing_lab_packages() {
   have mmdebstrap || echo mmdebstrap
   have socat || echo socat
@@ -83,6 +88,12 @@ install_packages() {
 require_packages() {
   local missing
   mapfile -t missing < <(missing_packages)
+  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 1
+}
+
+require_test_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages; missing_test_packages)
   [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 1
 }
 

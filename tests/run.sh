@@ -198,7 +198,7 @@ done
 if [ ${#tiers[@]} = 0 ]; then tiers=(quick system lab windows); fi
 
 require_dotnet
-require_packages
+require_test_packages
 # No build server outlives the run.
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
 mkdir -p "$results"

@@ -15,15 +15,19 @@ internal sealed partial class MachineRuntime
     /// <summary>The process behind the socket, where the last try to connect met one; else 0.</summary>
     private int _met;
 
+    /// <summary>No QEMU is known, and none is on its way.</summary>
+    private bool MayAppear => Status is { HasProcess: false, Power: not Power.Starting };
+
     /// <summary>
-    /// Finds the QEMU that runs when the daemon begins. One that doesn't talk, as it hangs or is still busy with the daemon before this one,
-    /// must not be taken for none, or what it holds would be looked for elsewhere: it is known from now on, and tried again.
+    /// Finds a QEMU that runs, when the daemon begins or when somebody else has started one. One that doesn't talk, as it hangs or is still
+    /// busy with the daemon before this one, must not be taken for none, or what it holds would be looked for elsewhere: it is known from
+    /// now on, and tried again.
     /// </summary>
     /// <returns>Whether one runs.</returns>
     public async Task<bool> AdoptAsync(CancellationToken cancellationToken)
     {
         if (await TryConnectQuietlyAsync(cancellationToken)) return true;
-        if (_met == 0 || ProcessHandle.Open(_met, argument: null) is not { } process) return false;
+        if (_met == 0 || !MayAppear || ProcessHandle.Open(_met, argument: null) is not { } process) return false;
         _process = process;
         Set(_ => new(Power.Running, process.Pid, $"QEMU runs (process {process.Pid}) but doesn't answer; trying again", null));
         _watch = Task.Run(() => AfterSessionAsync(guestEnded: false), CancellationToken.None);
@@ -122,7 +126,7 @@ internal sealed partial class MachineRuntime
     {
         while (true)
         {
-            if (_client is null && Status is { HasProcess: false, Power: not Power.Starting }) await TryConnectQuietlyAsync(cancellationToken);
+            if (_client is null && MayAppear) await AdoptAsync(cancellationToken);
 
             // While there is a session its end tells more than any clock, and wakes nobody.
             var session = _watch;

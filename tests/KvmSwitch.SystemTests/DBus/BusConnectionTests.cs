@@ -14,7 +14,7 @@ public sealed class BusConnectionTests
     [Fact]
     public async Task Values_go_to_the_bus_and_come_back()
     {
-        using var bus = await StartAsync();
+        using var bus = await PrivateBus.StartAsync();
         await using var connection = new BusConnection(bus.Address, TimeProvider.System);
 
         Assert.Equal(new BusValue.Whole(1), Assert.Single(await CallAsync(connection, "RequestName", new BusValue.Text("org.example.Ours"), new BusValue.Whole(4))));
@@ -27,7 +27,7 @@ public sealed class BusConnectionTests
     [Fact]
     public async Task Containers_are_written_and_read()
     {
-        using var bus = await StartAsync();
+        using var bus = await PrivateBus.StartAsync();
         await using var connection = new BusConnection(bus.Address, TimeProvider.System);
         var pairs = new BusValue.Sequence("{ss}", [new BusValue.Entry(new BusValue.Text("A"), new BusValue.Text("Ä"))]);
 
@@ -43,7 +43,7 @@ public sealed class BusConnectionTests
     [Fact]
     public async Task An_error_has_its_name_and_the_connection_goes_on()
     {
-        using var bus = await StartAsync();
+        using var bus = await PrivateBus.StartAsync();
         await using var connection = new BusConnection(bus.Address, TimeProvider.System);
 
         var error = await Assert.ThrowsAsync<MessageBusException>(() => CallAsync(connection, "GetNameOwner", new BusValue.Text("org.example.Nobody")));
@@ -57,7 +57,7 @@ public sealed class BusConnectionTests
     [InlineData("/a", "no member")]
     public async Task What_D_Bus_does_not_allow_is_the_callers_mistake(string path, string member)
     {
-        using var bus = await StartAsync();
+        using var bus = await PrivateBus.StartAsync();
         await using var connection = new BusConnection(bus.Address, TimeProvider.System);
 
         await Assert.ThrowsAsync<ArgumentException>(() => connection.CallMethodAsync(new(Bus, path, Bus, member), CancellationToken.None));
@@ -68,7 +68,7 @@ public sealed class BusConnectionTests
     [Fact]
     public async Task Many_calls_at_once_each_get_their_own_answer()
     {
-        using var bus = await StartAsync();
+        using var bus = await PrivateBus.StartAsync();
         await using var connection = new BusConnection(bus.Address, TimeProvider.System);
         var names = Enumerable.Range(0, 200).Select(i => $"org.example.N{i}").ToArray();
         foreach (var name in names.Where((_, i) => i % 2 == 0)) await CallAsync(connection, "RequestName", new BusValue.Text(name), new BusValue.Whole(4));
@@ -81,7 +81,7 @@ public sealed class BusConnectionTests
     [Fact]
     public async Task A_bus_that_dies_ends_all_calls_with_its_reason()
     {
-        using var bus = await StartAsync();
+        using var bus = await PrivateBus.StartAsync();
         await using var connection = new BusConnection(bus.Address, TimeProvider.System);
         Assert.NotEmpty(await CallAsync(connection, "GetId"));
 
@@ -145,12 +145,6 @@ public sealed class BusConnectionTests
             var error = await Assert.ThrowsAsync<MessageBusException>(() => CallAsync(connection, "GetId"));
             Assert.Equal((null, "the message bus at unix:path=/nowhere/bus can't be reached: it isn't there"), (error.ErrorName, error.Message));
         }
-    }
-
-    private static Task<PrivateBus> StartAsync()
-    {
-        Assert.SkipUnless(File.Exists("/usr/bin/dbus-daemon"), "dbus-daemon is not installed");
-        return PrivateBus.StartAsync();
     }
 
     private static Task<ImmutableArray<BusValue>> CallAsync(BusConnection connection, string member, params ImmutableArray<BusValue> arguments) =>

@@ -57,7 +57,16 @@ public sealed class DiscImageTests : IDisposable
     public void Without_xorriso_it_is_said_how_to_get_it() => Assert.Contains(
         "apt install xorriso", Assert.Throws<SwitchException>(() => DiscImages.Find("/nowhere:relative")).Message, StringComparison.Ordinal);
 
-    public void Dispose() => Directory.Delete(_directory, recursive: true);
+    public void Dispose()
+    {
+        // What is read from a disc may be read only, folders too.
+        foreach (var folder in Directory.EnumerateDirectories(_directory, "*", SearchOption.AllDirectories))
+        {
+            File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.UserWrite);
+        }
+
+        Directory.Delete(_directory, recursive: true);
+    }
 
     private static DiscImages Images(string work) => new(work, DaemonOptions.Default with { QemuUser = "nobody" }, TimeProvider.System);
 

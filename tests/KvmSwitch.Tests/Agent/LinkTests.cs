@@ -11,6 +11,7 @@ namespace KvmSwitch.Tests.Agent;
 
 public sealed class LinkTests : IDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly AttachedDevice Keyboard = new("1-2", 0x627, 1, "42", "0000:00:04.0", "2", Ready: true, "QEMU USB Keyboard", 3);
 
     private readonly TestCa ca = new();
@@ -273,9 +274,11 @@ public sealed class LinkTests : IDisposable
     /// <summary>Pressed until it works, because the agent takes a configuration when it arrives there.</summary>
     private static async Task<GuestRequest> PressUntilAskedAsync(RunningAgent agent, HostLink link, ushort code, GuestAction.Types.Verb verb)
     {
+        using var patience = new CancellationTokenSource(Patience);
         var asked = link.NextAsync(Kind.Request);
         while (!asked.IsCompleted)
         {
+            patience.Token.ThrowIfCancellationRequested();
             Tap(agent, code);
             await Task.WhenAny(asked, Task.Delay(20));
         }
@@ -287,8 +290,10 @@ public sealed class LinkTests : IDisposable
 
     private static async Task<T> AdvanceUntilAsync<T>(FakeTimeProvider time, Task<T> done, TimeSpan? step = null)
     {
+        using var patience = new CancellationTokenSource(Patience);
         while (!done.IsCompleted)
         {
+            patience.Token.ThrowIfCancellationRequested();
             time.Advance(step ?? TimeSpan.FromSeconds(1));
             await Task.WhenAny(done, Task.Delay(20));
         }

@@ -207,8 +207,10 @@ public sealed class HandoffScenarioTests
     /// <summary>Time passes, and the agent is alive all along.</summary>
     private static async Task PassWithHeartbeatsAsync(RunningDaemon daemon, GuestWithEyes guest, Task until)
     {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         while (!until.IsCompleted)
         {
+            patience.Token.ThrowIfCancellationRequested();
             daemon.Time.Advance(TimeSpan.FromSeconds(1));
             await guest.BeatAsync();
             await Task.WhenAny(until, Task.Delay(5));

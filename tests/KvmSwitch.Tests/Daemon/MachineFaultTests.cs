@@ -161,6 +161,24 @@ public sealed class MachineFaultTests
     }
 
     [Fact]
+    public async Task A_QEMU_of_somebody_else_that_appears_but_does_not_talk_is_known_all_the_same()
+    {
+        await using var rig = MachineRig.Create();
+        rig.Qemu.Always("qmp_capabilities", new FakeFault.NeverAnswer());
+        using var stop = new CancellationTokenSource();
+        var awaiting = rig.Runtime.AwaitOthersAsync(stop.Token);
+        await rig.EndsInTimeAsync(rig.Told.WaitForAsync("status"));
+        Assert.Equal((Power.Running, Environment.ProcessId), (rig.Runtime.Status.Power, rig.Runtime.Status.Pid));
+        Assert.Contains("doesn't answer", rig.Runtime.Status.Trouble, StringComparison.Ordinal);
+
+        rig.Qemu.Always("qmp_capabilities", null);
+        await rig.EndsInTimeAsync(rig.Told.WaitForAsync("up"));
+        Assert.Null(rig.Runtime.Status.Trouble);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => awaiting.WaitAsync(MachineRig.Patience));
+    }
+
+    [Fact]
     public async Task Without_QEMU_nothing_is_adopted()
     {
         await using var rig = MachineRig.Create();
