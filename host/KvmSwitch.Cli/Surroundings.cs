@@ -23,7 +23,7 @@ internal sealed partial record Surroundings(TextWriter Out, TextWriter Error)
     public static Surroundings OfProcess()
     {
         var terminal = !Console.IsOutputRedirected;
-        return new Surroundings(StandardOutput(), Console.Error)
+        return new Surroundings(Writer(1), Writer(2, atOnce: true))
         {
             OutIsTerminal = terminal,
             ErrorIsTerminal = !Console.IsErrorRedirected,
@@ -32,13 +32,8 @@ internal sealed partial record Surroundings(TextWriter Out, TextWriter Error)
         };
     }
 
-    // The console's own stream hides a reader that went away, and `status --watch | head -1` would never end. A plain
-    // file stream reports it, but writes at offsets of its own, which is wrong for a file that others append to.
-    private static StreamWriter StandardOutput()
-    {
-        var plain = new FileStream(new Microsoft.Win32.SafeHandles.SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
-        return new StreamWriter(plain.CanSeek ? Console.OpenStandardOutput() : plain, bufferSize: 4096);
-    }
+    private static StreamWriter Writer(int descriptor, bool atOnce = false) =>
+        new(new StandardStream(descriptor), bufferSize: 1024) { AutoFlush = atOnce };
 
     // Console.WindowWidth would load terminfo first and switch the keypad's mode: time and escape codes that nobody needs.
     private static int? TerminalWidth() => WindowSize(1, TerminalSize, out var size) == 0 && size.Columns > 0 ? size.Columns : null;

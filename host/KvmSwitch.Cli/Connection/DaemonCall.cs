@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net.Sockets;
 using Google.Protobuf;
 using Grpc.Core;
 using KvmSwitch.Cli.Connection.Http2;
@@ -14,13 +13,13 @@ internal sealed class DaemonCall<T> : IAsyncStreamReader<T>, IDisposable
     private readonly Marshaller<T> _marshaller;
     private readonly CancellationTokenRegistration _cancellation;
 
-    private DaemonCall(Socket socket, Marshaller<T> marshaller, CallOptions options)
+    private DaemonCall(UnixSocket socket, Marshaller<T> marshaller, CallOptions options)
     {
         _marshaller = marshaller;
         _call = new Http2Call(socket, Until(options.Deadline));
 
         // Who waits in a system call is woken by the end of the connection, which is also how the daemon learns of it.
-        _cancellation = options.CancellationToken.Register(() => socket.Shutdown(SocketShutdown.Both));
+        _cancellation = options.CancellationToken.Register(() => socket.Shutdown());
     }
 
     public T Current { get; private set; } = null!;

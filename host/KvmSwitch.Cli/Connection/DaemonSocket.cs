@@ -1,4 +1,4 @@
-using System.Net.Sockets;
+using System.ComponentModel;
 using KvmSwitch.Cli.Parsing;
 
 namespace KvmSwitch.Cli.Connection;
@@ -7,33 +7,29 @@ namespace KvmSwitch.Cli.Connection;
 internal static class DaemonSocket
 {
     // Connecting waits only where the daemon hangs and its queue is full.
-    private static readonly TimeSpan SendTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <param name="path">The daemon's socket.</param>
     /// <exception cref="CliException">Nobody listens there, or we may not talk to it.</exception>
-    public static Socket Connect(string path)
+    public static UnixSocket Connect(string path)
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { SendTimeout = (int)SendTimeout.TotalMilliseconds };
         try
         {
-            socket.Connect(new UnixDomainSocketEndPoint(path));
-            return socket;
+            return new UnixSocket(path, Patience);
         }
-        catch (SocketException failure)
+        catch (Win32Exception failure)
         {
-            socket.Dispose();
             throw Describe(failure, path);
         }
     }
 
-    internal static CliException Describe(SocketException failure, string path) => failure.SocketErrorCode switch
+    internal static CliException Describe(Win32Exception failure, string path) => failure.NativeErrorCode switch
     {
-        SocketError.AccessDenied => new CliException(
+        UnixSocket.NoAccess => new CliException(
             ExitCode.Refused,
             $"no permission to use {path}: join the group 'kvmswitch' ('sudo usermod -aG kvmswitch $USER', then log in again)",
             failure),
-        // ENOENT arrives as AddressNotAvailable; ENOTDIR and the like have no code of their own.
-        SocketError.ConnectionRefused or SocketError.AddressNotAvailable or SocketError.SocketError => new CliException(
+        UnixSocket.Refused or UnixSocket.NoEntry or UnixSocket.NoDirectory => new CliException(
             ExitCode.NoDaemon,
             $"the daemon is not running: nothing listens at {path}; {WayToStart(path)}",
             failure),

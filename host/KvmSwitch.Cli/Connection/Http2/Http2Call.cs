@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using System.Net.Sockets;
 using Grpc.Core;
 
 namespace KvmSwitch.Cli.Connection.Http2;
@@ -9,7 +8,7 @@ namespace KvmSwitch.Cli.Connection.Http2;
 /// One gRPC call on a connection of its own (RFC 9113 without an upgrade; gRPC over HTTP/2). A command makes one call and ends, so
 /// there is one stream, and all of it happens on the caller's thread.
 /// </summary>
-internal sealed class Http2Call(Socket socket, long? deadline) : IDisposable
+internal sealed class Http2Call(UnixSocket socket, long? deadline) : IDisposable
 {
     private const int Stream = 1;
     private const int Window = 65_535;

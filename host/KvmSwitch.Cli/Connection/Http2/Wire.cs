@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
+using System.ComponentModel;
 using System.Diagnostics;
-using System.Net.Sockets;
 
 namespace KvmSwitch.Cli.Connection.Http2;
 
@@ -8,9 +8,10 @@ namespace KvmSwitch.Cli.Connection.Http2;
 /// Frames over a connected socket. It waits in the system call itself and starts no thread: threads were a third of what a short
 /// command took.
 /// </summary>
-internal sealed class Wire(Socket socket)
+internal sealed class Wire(UnixSocket socket)
 {
-    private readonly byte[] _buffer = new byte[Frame.HeadLength + Frame.LargestPayload];
+    // Not cleared, as clearing touches every page of what a short answer uses one of.
+    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(Frame.HeadLength + Frame.LargestPayload);
     private int _start;
     private int _end;
 
@@ -21,7 +22,7 @@ internal sealed class Wire(Socket socket)
         {
             socket.Send(frames.GetBuffer().AsSpan(0, (int)frames.Length));
         }
-        catch (SocketException failure)
+        catch (Win32Exception failure)
         {
             throw new PeerGoneException("the daemon takes no more words", failure);
         }
@@ -81,16 +82,17 @@ internal sealed class Wire(Socket socket)
     {
         try
         {
-            // A timeout of 0 would mean for ever.
-            socket.ReceiveTimeout = Math.Max(1, (int)Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), until).TotalMilliseconds);
-            var count = socket.Receive(_buffer.AsSpan(_end));
-            return count > 0 ? count : throw new PeerGoneException("the daemon hung up");
-        }
-        catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock)
-        {
+            while (Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), until) is { Ticks: > 0 } left)
+            {
+                if (socket.Receive(_buffer.AsSpan(_end), left) is { } count)
+                {
+                    return count > 0 ? count : throw new PeerGoneException("the daemon hung up");
+                }
+            }
+
             return null;
         }
-        catch (SocketException failure)
+        catch (Win32Exception failure)
         {
             throw new PeerGoneException("the daemon hung up", failure);
         }
