@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 using KvmSwitch.Demo.Harness;
 using Xunit;
@@ -79,12 +80,26 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
 
     private async Task StartServiceAsync(ChainHost chain)
     {
-        var started = TimeProvider.System.GetTimestamp();
+        var linked = LinkedAsync();
         // Wine 8 takes a service for running until its old process has ended.
         await Condition.HoldsAsync(
             async () => (await windows.RunAsync("net.exe", "start", "KvmSwitchAgent")).ExitCode == 0, "the service is started", WineDesktop.Patience, Stop);
-        await chain.WaitForLinkAsync(live: true);
-        output.WriteLine($"linked {TimeProvider.System.GetElapsedTime(started).TotalMilliseconds:0} ms after 'net start' was called");
+        var at = await linked;
+        using var process = Process.GetProcessById(ServiceProcess().Pid);
+        output.WriteLine($"linked {(at - process.StartTime).TotalMilliseconds:0} ms after the service's process began; it has {process.WorkingSet64 / 1e6:0} MB resident");
+
+        async Task<DateTime> LinkedAsync()
+        {
+            await chain.WaitForLinkAsync(live: true);
+            return DateTime.Now;
+        }
+    }
+
+    private (int Pid, string Command) ServiceProcess()
+    {
+        var (pid, command) = windows.Processes().Single(
+            process => process.Value.Contains("Agent.exe", StringComparison.Ordinal) && process.Value.EndsWith("service", StringComparison.Ordinal));
+        return (pid, command);
     }
 
     private async Task StopServiceAsync(ChainHost chain)
@@ -110,7 +125,7 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
     /// <summary>The service is killed: the host misses it; started again, it links again.</summary>
     private async Task DieAsync(ChainHost chain)
     {
-        var (pid, command) = windows.Processes().Single(process => process.Value.Contains("Agent.exe", StringComparison.Ordinal) && process.Value.EndsWith("service", StringComparison.Ordinal));
+        var (pid, command) = ServiceProcess();
         await ForeignProcess.KillAsync(pid, command.Split(' ')[0], WineDesktop.Patience);
         await chain.WaitForLinkAsync(live: false);
         await StartServiceAsync(chain);
