@@ -42,7 +42,7 @@ inputs() {
   (
     cd "$root"
     dotnet_version
-    sha256sum Directory.Build.props Directory.Packages.props .editorconfig global.json installer/build.sh
+    sha256sum Directory.Build.props Directory.Build.targets Directory.Packages.props .editorconfig global.json installer/build.sh
     find "${directories[@]}" \( -name bin -o -name obj \) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
   ) | sha256sum | cut -d' ' -f1
 }

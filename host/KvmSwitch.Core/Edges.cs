@@ -36,6 +36,9 @@ public sealed record Recipient(MachineId Machine, int ProcessId, uint UserId, ui
 /// <summary>What QEMU is told to add: plain data that the host's side prepares and the machine's side sends.</summary>
 public sealed record Attachment(Device Device, ImmutableArray<AttachmentPart> Parts) : IDisposable
 {
+    /// <summary>QEMU was seen not to list any part, so it need not be asked once more whether an earlier attempt left one behind.</summary>
+    public bool IsUnlisted { get; init; }
+
     public void Dispose()
     {
         foreach (var part in Parts) part.Dispose();

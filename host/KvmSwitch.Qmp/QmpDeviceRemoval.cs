@@ -38,17 +38,26 @@ public static class QmpDeviceRemoval
         ArgumentNullException.ThrowIfNull(client);
         var remaining = new Remaining(client.Options.TimeProvider, deadline ?? client.Options.CommandDeadline);
         using var listener = client.Listen(happened => happened.Text("device") == id);
+        var deleting = client.ExecuteAsync("device_del", new JsonObject { ["id"] = id }, remaining.Left, null, cancellationToken);
+
+        // Sent in the same breath, answered in that order: a device that needs no guest for it is gone from this list.
+        var listing = client.ListPeripheralsAsync(cancellationToken);
         try
         {
-            await client.ExecuteAsync(
-                "device_del", new JsonObject { ["id"] = id }, remaining.Left, null, cancellationToken);
+            await deleting;
         }
         catch (QmpCommandException e) when (e.ErrorClass == QmpErrorClass.DeviceNotFound)
         {
+            _ = Ignored(listing);
             return QmpRemoval.AlreadyGone;
         }
+        catch
+        {
+            _ = Ignored(listing);
+            throw;
+        }
 
-        return await WaitAsync(client, listener, id, remaining, cancellationToken);
+        return await WaitAsync(client, listener, id, await listing, remaining, cancellationToken);
     }
 
     /// <summary>Waits for a removal that was asked for earlier, and that the guest has not answered yet.</summary>
@@ -58,17 +67,16 @@ public static class QmpDeviceRemoval
     {
         ArgumentNullException.ThrowIfNull(client);
         using var listener = client.Listen(happened => happened.Text("device") == id);
-        return await WaitAsync(client, listener, id, new(client.Options.TimeProvider, deadline ?? client.Options.CommandDeadline), cancellationToken);
+        var remaining = new Remaining(client.Options.TimeProvider, deadline ?? client.Options.CommandDeadline);
+        return await WaitAsync(client, listener, id, await client.ListPeripheralsAsync(cancellationToken), remaining, cancellationToken);
     }
 
     private static async Task<QmpRemoval> WaitAsync(
-        QmpClient client, QmpEventListener listener, string id, Remaining remaining, CancellationToken cancellationToken)
+        QmpClient client, QmpEventListener listener, string id, IReadOnlyList<string> listed, Remaining remaining, CancellationToken cancellationToken)
     {
+        var told = false;
         for (var pause = _firstLook; ; pause = Shorter(pause * 2, _longestPause))
         {
-            // The event alone proves nothing: it may be the late one of an earlier device of the same name.
-            var told = await HappenedAsync(listener, id, Shorter(pause, remaining.Left), cancellationToken);
-            var listed = await client.ListPeripheralsAsync(cancellationToken);
             if (!listed.Contains(id, StringComparer.Ordinal))
             {
                 return told || await HappenedAsync(listener, id, _grace, cancellationToken) ? QmpRemoval.Deleted : QmpRemoval.Vanished;
@@ -79,6 +87,10 @@ public static class QmpDeviceRemoval
                 throw new QmpTimeoutException(
                     "device_del", remaining.Whole, $"Device '{id}' is still attached {remaining.Whole.TotalSeconds:0.###} s after its removal was asked for.");
             }
+
+            // The event alone proves nothing: it may be the late one of an earlier device of the same name.
+            told = await HappenedAsync(listener, id, Shorter(pause, remaining.Left), cancellationToken);
+            listed = await client.ListPeripheralsAsync(cancellationToken);
         }
     }
 
@@ -95,6 +107,9 @@ public static class QmpDeviceRemoval
             return false;
         }
     }
+
+    // Whatever becomes of an answer that nobody needs any more.
+    private static async Task Ignored(Task answer) => await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     private static TimeSpan Shorter(TimeSpan one, TimeSpan other) => one < other ? one : other;
 

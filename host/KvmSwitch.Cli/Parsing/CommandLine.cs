@@ -22,9 +22,9 @@ internal static class CommandLine
     // A response file (@name) would let a target's name read files.
     private static readonly ParserConfiguration Strict = new() { ResponseFileTokenReplacer = null };
 
-    /// <summary>The program's version, as released: without the build's metadata.</summary>
+    /// <summary>The program's version, as released.</summary>
     public static string Version =>
-        typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
+        typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
 
     /// <exception cref="CliException">The socket's path can't be one.</exception>
     public static Request Parse(IReadOnlyList<string> args, Surroundings around)

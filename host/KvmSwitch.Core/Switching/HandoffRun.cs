@@ -58,8 +58,15 @@ internal sealed class HandoffRun(
             if (plan.IsEmpty) return new(Outcome.Unchanged, null, before, Nothing, Steps());
             await CheckKeyboardAsync(order, cancellationToken);
             await Deadline.HoldAsync(persist, edges.Deadlines.Persist, "writing the state", edges.Clock, cancellationToken);
-            foreach (var phase in Phases(plan)) await RunPhaseAsync(phase, begun, order.Force, cancellationToken);
-            var after = await _observer.ObserveAsync(devices, cancellationToken);
+            Task<Answer[]>? asked = null;
+            foreach (var phase in Phases(plan))
+            {
+                // The machines answer while the guest is waited for: nothing changes in QEMU any more.
+                if (phase[0] is Step.Confirm) asked = _observer.AskAsync(devices, cancellationToken);
+                await RunPhaseAsync(phase, begun, order.Force, cancellationToken);
+            }
+
+            var after = await _observer.ObserveAsync(devices, asked ?? _observer.AskAsync(devices, cancellationToken), cancellationToken);
             if (devices.FirstOrDefault(device => !after[device.Id].IsAt(to)) is { } lost)
                 throw new SwitchException(Failure.Failed, $"{lost.Id} left {to} as soon as it had arrived");
             return new(Outcome.Done, null, after, Nothing, Steps());
@@ -116,8 +123,15 @@ internal sealed class HandoffRun(
         try
         {
             seen = await ObserveOrWrestAsync(device);
-            foreach (var step in Planner.Plan([new(device, seen, Owner.Host)], (_, _) => false)) await UndoneByAsync(step, "");
-            seen = await ObserveHomeAsync(device);
+            Task<Answer[]>? asked = null;
+            foreach (var step in Planner.Plan([new(device, seen, Owner.Host)], (_, _) => false))
+            {
+                // The machines answer while the host is waited for: nothing changes in QEMU any more.
+                if (step is Step.Restore) asked = _observer.AskAsync([device], CancellationToken.None);
+                await UndoneByAsync(step, "");
+            }
+
+            seen = await ObserveHomeAsync(device, asked);
             return (device.Id, seen, seen.IsAt(Owner.Host) || Placement.Of(seen).Where == Whereabouts.Absent
                 ? null
                 : $"{device.Id} is not home yet");
@@ -143,9 +157,12 @@ internal sealed class HandoffRun(
     }
 
     /// <summary>Of a device that was wrested from a QEMU that hangs, the host alone can tell.</summary>
-    private async Task<Observation> ObserveHomeAsync(Device device) => _wrested.ContainsKey(device.Id)
-        ? await _observer.ObserveHostAsync(device)
-        : await ObserveAsync(device, CancellationToken.None);
+    /// <param name="asked">Where the machines were asked already.</param>
+    private async Task<Observation> ObserveHomeAsync(Device device, Task<Answer[]>? asked = null)
+    {
+        if (_wrested.ContainsKey(device.Id)) return await _observer.ObserveHostAsync(device);
+        return (await _observer.ObserveAsync([device], asked ?? _observer.AskAsync([device], CancellationToken.None), CancellationToken.None))[device.Id];
+    }
 
     /// <summary>Back to the machine that had it; who calls it home meanwhile doesn't wait for that.</summary>
     private async Task ReturnAsync(Step.Attach back, CancellationToken calledHome)
@@ -331,7 +348,8 @@ internal sealed class HandoffRun(
     {
         var (host, machine) = (edges.HostSide(step.Device), edges.Machines[step.To]);
         var recipient = await machine.IdentifyAsync(cancellationToken);
-        using var attachment = await host.PrepareAsync(step.Device, recipient, force, cancellationToken);
+        using var prepared = await host.PrepareAsync(step.Device, recipient, force, cancellationToken);
+        var attachment = prepared with { IsUnlisted = step.IsUnlisted && suspects[step.Device.Id].Contains(step.To) };
         _identities[step.Device.Id] = attachment.Parts.ToImmutableDictionary(part => part.Slot, part => part.Identity);
 
         // Opened after everybody gave up on it: attaching it now would undo the undo.

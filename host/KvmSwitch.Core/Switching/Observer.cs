@@ -5,6 +5,13 @@ namespace KvmSwitch.Core;
 /// <summary>What one look showed of a device, or why it showed nothing.</summary>
 internal sealed record Look(Observation? Seen, string? Trouble);
 
+/// <summary>What a machine that was asked holds, or why it didn't tell.</summary>
+internal sealed record Answer(MachineId Machine, ImmutableDictionary<DeviceId, Holding>? Held, SwitchException? Silent)
+{
+    /// <exception cref="SwitchException">It didn't tell.</exception>
+    public ImmutableDictionary<DeviceId, Holding> Required => Held ?? throw new SwitchException(Silent!.Failure, Silent.Message, Silent);
+}
+
 /// <summary>Looks where devices are: on the host, and in machines. Each machine is asked once for all devices.</summary>
 /// <param name="suspects">
 /// The machines that may hold a device, as far as is known. They have to answer for it; a machine that hangs and has nothing to do
@@ -14,22 +21,29 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
 {
     /// <summary>Looks on the host and in the suspects.</summary>
     /// <exception cref="SwitchException">A side does not answer.</exception>
-    public async Task<ImmutableDictionary<DeviceId, Observation>> ObserveAsync(ImmutableArray<Device> devices, CancellationToken cancellationToken)
+    public Task<ImmutableDictionary<DeviceId, Observation>> ObserveAsync(ImmutableArray<Device> devices, CancellationToken cancellationToken) =>
+        ObserveAsync(devices, AskAsync(devices, cancellationToken), cancellationToken);
+
+    /// <summary>Looks on the host now, while the suspects were asked when nothing more was to change there.</summary>
+    /// <exception cref="SwitchException">A side does not answer.</exception>
+    public async Task<ImmutableDictionary<DeviceId, Observation>> ObserveAsync(
+        ImmutableArray<Device> devices, Task<Answer[]> asked, CancellationToken cancellationToken)
     {
-        var looking = Task.WhenAll(devices.Select(device => SightAsync(device, cancellationToken)));
-        var asked = devices.SelectMany(SuspectsOf).Distinct().ToArray();
-        var held = await Task.WhenAll(asked.Select(machine => HeldByAsync(machine, cancellationToken)));
-        var holdings = asked.Zip(held).ToDictionary(pair => pair.First, pair => pair.Second);
-        var sights = await looking;
+        var sights = await Task.WhenAll(devices.Select(device => SightAsync(device, cancellationToken)));
+        var holdings = (await asked).ToDictionary(answer => answer.Machine, answer => answer.Required);
         return devices.Zip(sights).ToImmutableDictionary(
             pair => pair.First.Id,
             pair => Combine(pair.First.Id, pair.Second, holdings));
     }
 
+    /// <summary>Asks the suspects. Their silence is an answer too, so that nobody has to wait for it.</summary>
+    public Task<Answer[]> AskAsync(ImmutableArray<Device> devices, CancellationToken cancellationToken) =>
+        AskAsync(devices.SelectMany(SuspectsOf).Distinct(), cancellationToken);
+
     /// <summary>Looks on every side. A machine that doesn't answer is passed over unless it may hold the device.</summary>
     public async Task<ImmutableArray<Look>> LookEverywhereAsync(ImmutableArray<Device> devices)
     {
-        var answers = await Task.WhenAll(edges.Machines.Keys.Select(async machine => (Machine: machine, Answer: await TryAskAsync(machine))));
+        var answers = await AskAsync(edges.Machines.Keys, CancellationToken.None);
         return [.. await Task.WhenAll(devices.Select(device => JudgeAsync(device, answers)))];
     }
 
@@ -53,16 +67,15 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
         };
     }
 
-    private async Task<Look> JudgeAsync(
-        Device device, (MachineId Machine, (ImmutableDictionary<DeviceId, Holding>? Held, string? Trouble) Answer)[] answers)
+    private async Task<Look> JudgeAsync(Device device, Answer[] answers)
     {
-        var silent = answers.FirstOrDefault(asked => asked.Answer.Held is null && SuspectsOf(device).Contains(asked.Machine));
-        if (silent.Answer.Trouble is { } trouble) return new(null, trouble);
+        if (answers.FirstOrDefault(answer => SuspectsOf(device).Contains(answer.Machine) && answer.Silent is not null) is { Silent: { } silent })
+            return new(null, silent.Message);
         try
         {
             var sight = await SightAsync(device, CancellationToken.None);
-            var answered = answers.Where(asked => asked.Answer.Held is not null);
-            return new(Combine(device.Id, sight, answered.ToDictionary(asked => asked.Machine, asked => asked.Answer.Held!)), null);
+            var holdings = answers.Where(answer => answer.Held is not null).ToDictionary(answer => answer.Machine, answer => answer.Held!);
+            return new(Combine(device.Id, sight, holdings), null);
         }
         catch (SwitchException blind)
         {
@@ -70,17 +83,17 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
         }
     }
 
-    private async Task<(ImmutableDictionary<DeviceId, Holding>? Held, string? Trouble)> TryAskAsync(MachineId machine)
+    private Task<Answer[]> AskAsync(IEnumerable<MachineId> machines, CancellationToken cancellationToken) => Task.WhenAll(machines.Select(async machine =>
     {
         try
         {
-            return (await HeldByAsync(machine, CancellationToken.None), null);
+            return new Answer(machine, await HeldByAsync(machine, cancellationToken), null);
         }
         catch (SwitchException silent)
         {
-            return (null, silent.Message);
+            return new Answer(machine, null, silent);
         }
-    }
+    }));
 
     private async Task<HostView> SightAsync(Device device, CancellationToken cancellationToken)
     {

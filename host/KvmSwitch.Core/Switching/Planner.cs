@@ -48,6 +48,9 @@ public abstract record Step(Device Device)
     public sealed record Attach(Device Device, MachineId To) : Step(Device)
     {
         public override string Name => "attach";
+
+        /// <summary>QEMU was seen not to list it, so nothing that an earlier attempt left behind has to go first.</summary>
+        public bool IsUnlisted { get; init; }
     }
 
     /// <summary>The guest has seen it. Proven by its agent.</summary>
@@ -69,7 +72,7 @@ public static class Planner
     [
         .. moves.SelectMany(Detaches),
         .. moves.Where(NeedsRestore).Select(move => new Step.Restore(move.Device)),
-        .. moves.Where(NeedsAttach).Select(move => new Step.Attach(move.Device, move.Desired.Machine!.Value)),
+        .. moves.Where(NeedsAttach).Select(move => new Step.Attach(move.Device, move.Desired.Machine!.Value) { IsUnlisted = IsUnlisted(move) }),
         .. moves.Where(move => NeedsAttach(move) && confirms(move.Device, move.Desired.Machine!.Value))
             .Select(move => new Step.Confirm(move.Device, move.Desired.Machine!.Value)),
     ];
@@ -95,6 +98,8 @@ public static class Planner
         !IsThere(move) && (Detaches(move).Any() || (move.Observed.Machines.IsEmpty && move.Observed.Host == HostSight.Unserved));
 
     private static bool NeedsAttach(Move move) => !move.Desired.IsHost && (!IsThere(move) || move.Observed.IsPartial);
+
+    private static bool IsUnlisted(Move move) => !move.Observed.Machines.Union(move.Observed.Stale).Contains(move.Desired.Machine!.Value);
 
     /// <summary>The machine that should have it has it, if perhaps not alone: it must not be pulled from there.</summary>
     private static bool IsThere(Move move) => move.Desired.Machine is { } machine && move.Observed.Machines.Contains(machine);

@@ -46,7 +46,7 @@ internal static class GuestUnplug
     /// <param name="persuading">Told before something is done to the guest.</param>
     /// <exception cref="QmpException">The guest doesn't let go, and nothing may be done to it.</exception>
     public static async Task RemoveAsync(
-        QmpClient client, DeviceId device, bool hasPanicked, Func<bool> isGivenUp, Action<Persuasion> persuading, CancellationToken cancellationToken)
+        QmpClient client, Device device, bool hasPanicked, Func<bool> isGivenUp, Action<Persuasion> persuading, CancellationToken cancellationToken)
     {
         var status = await client.QueryStatusAsync(cancellationToken);
         try
@@ -59,7 +59,7 @@ internal static class GuestUnplug
             var means = For(await client.QueryStatusAsync(cancellationToken), hasPanicked, isGivenUp());
             if (means == Persuasion.None) throw;
             persuading(means);
-            await PersuadeAsync(client, means, () => QemuDevices.WaitUntilGoneAsync(client, device, OncePersuaded, cancellationToken), cancellationToken);
+            await PersuadeAsync(client, means, () => QemuDevices.WaitUntilGoneAsync(client, device.Id, OncePersuaded, cancellationToken), cancellationToken);
         }
     }
 

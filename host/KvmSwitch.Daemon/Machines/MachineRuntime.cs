@@ -105,11 +105,12 @@ internal sealed partial class MachineRuntime(
                 links.Forget(Id, part.Identity, seat.Place);
                 if (part.Driver == OpticalHostSide.Driver)
                 {
-                    await QemuOpticalDrive.AddAsync(client, device.Id, part, seat.Properties(), RemovalDeadline, cancellationToken);
+                    if (!attachment.IsUnlisted) await QemuOpticalDrive.RemoveAsync(client, device.Id, RemovalDeadline, cancellationToken);
+                    await QemuOpticalDrive.AddAsync(client, device.Id, part, seat.Properties(), cancellationToken);
                     continue;
                 }
 
-                await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline, cancellationToken);
+                if (!attachment.IsUnlisted) await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline, cancellationToken);
                 await QemuDevices.AddAsync(client, device.Id, part, seat.Properties(), cancellationToken);
             }
         }
@@ -148,13 +149,13 @@ internal sealed partial class MachineRuntime(
             {
                 case DeviceRoute.Controller:
                     await GuestUnplug.RemoveAsync(
-                        client, device.Id, Status.Power == Power.Crashed, () => listener.IsGivenUp(Id), means => LogPersuading(Id, device.Id, means), cancellationToken);
+                        client, device, Status.Power == Power.Crashed, () => listener.IsGivenUp(Id), means => LogPersuading(Id, device.Id, means), cancellationToken);
                     break;
                 case DeviceRoute.Optical:
                     await QemuOpticalDrive.RemoveAsync(client, device.Id, RemovalDeadline, cancellationToken);
                     break;
                 default:
-                    await QemuDevices.RemoveAsync(client, device.Id, RemovalDeadline, cancellationToken);
+                    await QemuDevices.RemoveAsync(client, device, RemovalDeadline, cancellationToken);
                     break;
             }
 

@@ -44,10 +44,13 @@ internal static class QemuDevices
     }
 
     /// <summary>Removes all parts, side by side: each waits for the guest.</summary>
-    public static async Task RemoveAsync(QmpClient client, DeviceId device, TimeSpan deadline, CancellationToken cancellationToken)
+    public static async Task RemoveAsync(QmpClient client, Device device, TimeSpan deadline, CancellationToken cancellationToken)
     {
+        // Of a single part the name is known, and no list needs to be read first; one without that part may be what another configuration left.
+        var isSingle = device.BranchPorts.IsEmpty;
+        if (isSingle && await client.DeviceDelAndWaitAsync(QemuId(device.Id), deadline, cancellationToken) != QmpRemoval.AlreadyGone) return;
         var ours = await OursAsync(client, cancellationToken);
-        await Task.WhenAll(ours.Where(part => part.Device == device)
+        await Task.WhenAll(ours.Where(part => part.Device == device.Id)
             .Select(part => client.DeviceDelAndWaitAsync(part.Object.Name, deadline, cancellationToken)));
     }
 

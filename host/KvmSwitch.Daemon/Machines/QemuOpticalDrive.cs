@@ -25,14 +25,12 @@ internal static class QemuOpticalDrive
         return $"{name[..(MaxNodeName - 1 - hash.Length)]}.{hash}";
     }
 
-    /// <summary>Returns once QEMU has the drive. What an earlier attempt left behind goes first; of one that fails nothing stays, as far as QEMU answers.</summary>
+    /// <summary>Returns once QEMU has the drive. Of an attempt that fails nothing stays, as far as QEMU answers.</summary>
     /// <param name="part">With a descriptor, and with properties of the node under <see cref="OpticalHostSide.NodePrefix"/>.</param>
     /// <param name="place">The properties that say where in the guest it goes.</param>
-    /// <param name="deadline">For the removal of what is left behind.</param>
     public static async Task AddAsync(
-        QmpClient client, DeviceId device, AttachmentPart part, JsonObject place, TimeSpan deadline, CancellationToken cancellationToken)
+        QmpClient client, DeviceId device, AttachmentPart part, JsonObject place, CancellationToken cancellationToken)
     {
-        await RemoveAsync(client, device, deadline, cancellationToken);
         var node = NodeName(device);
         await AddNodeAsync(client, node, part, cancellationToken);
         try
@@ -52,12 +50,17 @@ internal static class QemuOpticalDrive
     /// <exception cref="QmpException">QEMU refused, or doesn't answer.</exception>
     public static async Task RemoveAsync(QmpClient client, DeviceId device, TimeSpan deadline, CancellationToken cancellationToken)
     {
-        // Asked together, as each answer takes its time: the node is there as long as nobody but us removes it.
-        var (id, node) = (QemuDevices.QemuId(device), NodeName(device));
-        var (devices, nodes) = (client.ListPeripheralsAsync(cancellationToken), client.ListBlockNodesAsync(cancellationToken));
-        await Task.WhenAll(devices, nodes);
-        if ((await devices).Contains(id, StringComparer.Ordinal)) await client.DeviceDelAndWaitAsync(id, deadline, cancellationToken);
-        if ((await nodes).Contains(node, StringComparer.Ordinal)) await client.BlockdevDelAsync(node, cancellationToken);
+        var node = NodeName(device);
+        await client.DeviceDelAndWaitAsync(QemuDevices.QemuId(device), deadline, cancellationToken);
+        try
+        {
+            await client.BlockdevDelAsync(node, cancellationToken);
+        }
+        catch (QmpCommandException)
+        {
+            // A node that isn't there is refused as one in use is. The list tells them apart, and is long.
+            if ((await client.ListBlockNodesAsync(cancellationToken)).Contains(node, StringComparer.Ordinal)) throw;
+        }
     }
 
     /// <summary>Removes all nodes of ours that no device uses: what a daemon that died between two commands left behind.</summary>
@@ -83,12 +86,27 @@ internal static class QemuOpticalDrive
                 options[name[OpticalHostSide.NodePrefix.Length..]] = value is "true" or "false" ? value == "true" : value;
             }
 
-            await client.BlockdevAddAsync(node, options, cancellationToken);
+            await AddNodeAnewAsync(client, node, options, cancellationToken);
         }
         finally
         {
             // The node holds a duplicate.
             await client.RemoveFdAsync(set.FdSetId, cancellationToken: CancellationToken.None);
+        }
+    }
+
+    /// <summary>A node of that name that no device uses is what a daemon that died, or an attempt whose end QEMU didn't hear of, left behind.</summary>
+    private static async Task AddNodeAnewAsync(QmpClient client, string node, JsonObject options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await client.BlockdevAddAsync(node, options, cancellationToken);
+        }
+        catch (QmpCommandException)
+        {
+            if (!(await client.ListBlockNodesAsync(cancellationToken)).Contains(node, StringComparer.Ordinal)) throw;
+            await client.BlockdevDelAsync(node, cancellationToken);
+            await client.BlockdevAddAsync(node, options, cancellationToken);
         }
     }
 

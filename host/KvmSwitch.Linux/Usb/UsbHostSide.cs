@@ -164,9 +164,10 @@ public sealed class UsbHostSide(KernelPaths paths, IUeventSource events, IStorag
     /// <summary>Has the kernel look for drivers where there are none: a QEMU that was killed leaves interfaces so.</summary>
     private ImmutableArray<UsbDevice> Mend(Device device)
     {
-        var driverless = Matching(device).SelectMany(d => d.Interfaces).Where(i => i.Driver is null).ToArray();
+        var found = Matching(device);
+        var driverless = found.SelectMany(d => d.Interfaces).Where(i => i.Driver is null).ToArray();
         foreach (var orphan in driverless) Write(device, _probe, orphan.Name);
-        return Matching(device);
+        return driverless.Length == 0 ? found : Matching(device);
     }
 
     /// <summary>Tells the kernel the name of an interface.</summary>

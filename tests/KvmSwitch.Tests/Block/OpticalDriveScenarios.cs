@@ -46,6 +46,7 @@ internal static class OpticalDriveScenarios
     private static async Task LeftoversGiveWay(QmpClient client)
     {
         await AddAsync(client);
+        await QemuOpticalDrive.RemoveAsync(client, Bluray, Deadline, CancellationToken.None);
         await AddAsync(client);
         await client.DeviceDelAndWaitAsync(QemuDevices.QemuId(Bluray));
         await AddAsync(client);
@@ -82,7 +83,7 @@ internal static class OpticalDriveScenarios
         var properties = ImmutableDictionary<string, string>.Empty.Add("node.driver", "file").Add("node.read-only", "true");
         using var part = new AttachmentPart(0, "scsi-cd", properties, File.OpenHandle(path), new(null, null));
         File.Delete(path);
-        await QemuOpticalDrive.AddAsync(client, id, part, new JsonObject { ["bus"] = bus }, Deadline, CancellationToken.None);
+        await QemuOpticalDrive.AddAsync(client, id, part, new JsonObject { ["bus"] = bus }, CancellationToken.None);
         Assert.True(part.Descriptor!.IsClosed);
     }
 

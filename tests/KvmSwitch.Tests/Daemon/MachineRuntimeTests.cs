@@ -27,11 +27,34 @@ public sealed class MachineRuntimeTests
     }
 
     [Fact]
-    public async Task What_is_not_there_is_detached_without_a_word()
+    public async Task What_is_not_there_is_detached_all_the_same()
     {
         await using var rig = await MachineRig.ConnectedAsync();
         await rig.DetachAsync(MachineRig.Keyboard);
-        Assert.DoesNotContain(rig.Qemu.Commands, command => command.Name == "device_del");
+        Assert.Empty(await rig.ObserveAsync());
+    }
+
+    [Fact]
+    public async Task A_part_that_another_configuration_left_behind_is_detached_too()
+    {
+        await using var rig = await MachineRig.ConnectedAsync(new()
+        {
+            Devices = [.. new FakeQemuOptions().Devices, new(MachineRig.IdOf(MachineRig.Keyboard) + ".3", "usb-kbd", MachineRig.At(1))],
+        });
+        Assert.Equal(["keyboard"], await rig.ObserveAsync());
+
+        await rig.DetachAsync(MachineRig.Keyboard);
+
+        Assert.Empty(await rig.ObserveAsync());
+    }
+
+    [Fact]
+    public async Task What_QEMU_was_seen_not_to_list_is_attached_without_asking_again()
+    {
+        await using var rig = await MachineRig.ConnectedAsync();
+        var before = rig.Qemu.Commands.Count;
+        await rig.Runtime.AttachAsync(MachineRig.Emulated(MachineRig.Keyboard) with { IsUnlisted = true }, CancellationToken.None).WaitAsync(MachineRig.Patience);
+        Assert.Equal(["device_add", "qom-get"], rig.Qemu.Commands.Skip(before).Select(command => command.Name));
     }
 
     [Fact]
