@@ -4,8 +4,15 @@ using KvmSwitch.PipeBridge;
 
 // Stands in Windows for a test that runs outside of it.
 //   pipe NAME PORT       serves a named pipe: each connection to it becomes one to a TCP port of the test
+//   abuse NAME           has sessions at a named pipe that no tray would have
 //   new-taskbar CLASS    behaves to a tray as a new taskbar would
 //   close CLASS          asks a window to close
+if (args is ["abuse", var abused])
+{
+    await Abuse.RunAsync(abused);
+    return;
+}
+
 if (args is ["new-taskbar", var windowClass] && OperatingSystem.IsWindows())
 {
     NewTaskbar.Announce(windowClass);

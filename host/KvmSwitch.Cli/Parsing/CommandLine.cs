@@ -29,7 +29,7 @@ internal static class CommandLine
     /// <exception cref="CliException">The socket's path can't be one.</exception>
     public static Request Parse(IReadOnlyList<string> args, Surroundings around)
     {
-        var parsed = CommandTree.Build().Parse(args, Strict);
+        var parsed = CommandTree.Build(args).Parse(args, Strict);
         var verb = (Verb)parsed.CommandResult.Command;
         if (parsed.GetResult(GlobalOptions.HelpOption) is { Implicit: false })
         {

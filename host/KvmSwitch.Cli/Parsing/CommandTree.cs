@@ -8,23 +8,26 @@ internal static class CommandTree
     private const string ExitCodes =
         "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 daemon not running, 4 refused,\n5 timed out and rolled back, 130 interrupted.";
 
-    public static Verb Build()
+    private static readonly string[] Names = ["status", "give", "take", "toggle", "vm", "guest", "hotkeys", "history", "completion", "complete"];
+
+    /// <summary>All of it.</summary>
+    public static Verb Build() => Root(Names);
+
+    /// <summary>As much of it as these words can mean: where the first one is a verb, no other verb can be meant, and none is made.</summary>
+    public static Verb Build(IReadOnlyList<string> args) => args is [var first, ..] && Names.Contains(first) ? Root([first]) : Build();
+
+    private static Verb Root(string[] names)
     {
         var root = new Verb("kvmswitch", "Hands keyboards and USB devices to a virtual machine, and brings them home.")
         {
             Examples = ["kvmswitch vm start", "kvmswitch give desk", "kvmswitch take --all", "kvmswitch status --watch"],
             Remarks = $"'kvmswitch COMMAND --help' tells more of each.\n{ExitCodes}",
         };
-        root.Add(StatusCommand.Definition());
-        root.Add(GiveCommand.Definition());
-        root.Add(TakeCommand.Definition());
-        root.Add(ToggleCommand.Definition());
-        root.Add(MachineCommands());
-        root.Add(GuestCommands());
-        root.Add(new Verb("hotkeys", "Helps with hotkeys.") { HotkeysTestCommand.Definition() });
-        root.Add(HistoryCommand.Definition());
-        root.Add(CompletionCommand.Definition());
-        root.Add(CompleteCommand.Definition());
+        foreach (var name in names)
+        {
+            root.Add(Named(name));
+        }
+
         foreach (var option in GlobalOptions.All)
         {
             root.Add(option);
@@ -32,6 +35,21 @@ internal static class CommandTree
 
         return root;
     }
+
+    private static Verb Named(string name) => name switch
+    {
+        "status" => StatusCommand.Definition(),
+        "give" => GiveCommand.Definition(),
+        "take" => TakeCommand.Definition(),
+        "toggle" => ToggleCommand.Definition(),
+        "vm" => MachineCommands(),
+        "guest" => GuestCommands(),
+        "hotkeys" => new Verb("hotkeys", "Helps with hotkeys.") { HotkeysTestCommand.Definition() },
+        "history" => HistoryCommand.Definition(),
+        "completion" => CompletionCommand.Definition(),
+        "complete" => CompleteCommand.Definition(),
+        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no verb"),
+    };
 
     private static Verb MachineCommands() => new("vm", "Starts, stops and shows virtual machines.")
     {

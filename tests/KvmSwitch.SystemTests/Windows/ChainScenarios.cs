@@ -61,6 +61,19 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         Assert.DoesNotContain("Exception", refused.Error, StringComparison.Ordinal);
     }
 
+    [Fact(Timeout = 240_000)]
+    public async Task Who_abuses_the_pipe_loses_that_session_and_nobody_else_anything()
+    {
+        await using var chain = await ChainHost.StartAsync();
+        await using var service = await InstallAsync(chain);
+        await StartServiceAsync(chain);
+
+        var abuse = await windows.RunAsync(FakeService.Bridge, "abuse", "KvmSwitch.Agent");
+
+        Assert.Equal(["garbage ended", "oversized ended", "flood ended"], abuse.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+        await WaitForStateAsync(state => (string?)state["link"] == "Connected", "the service answers, and the link is up");
+    }
+
     private static bool Here(JsonNode state, string device) =>
         state["devices"]!.AsArray().Any(one => (string?)one!["name"] == device && one["here"]!.GetValue<bool>());
 

@@ -152,6 +152,18 @@ public sealed class ParsingTests
     }
 
     [Fact]
+    public void A_verb_is_made_alone_where_it_is_named_first_and_is_the_same()
+    {
+        foreach (var verb in CommandTree.Build().Subcommands)
+        {
+            var alone = Assert.Single(CommandTree.Build([verb.Name, "desk"]).Subcommands);
+            Assert.Equal(HelpText.For((Verb)verb), HelpText.For((Verb)alone));
+        }
+
+        Assert.Equal(CommandTree.Build().Subcommands.Count, CommandTree.Build(["stats"]).Subcommands.Count);
+    }
+
+    [Fact]
     public void Every_help_text_fits_into_80_columns_and_describes_everything()
     {
         foreach (var verb in Verbs(CommandTree.Build()))
