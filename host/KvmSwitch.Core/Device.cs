@@ -23,6 +23,9 @@ public sealed record Device(DeviceId Id, DeviceClass Class, DeviceRoute Route, G
 
     /// <summary>Where its parts go in the guest on routes other than USB: root ports (controller), SCSI targets (optical).</summary>
     public ImmutableArray<int> Slots { get; init; } = [];
+
+    /// <summary>QEMU never has more than one part of it.</summary>
+    public bool IsOnePart => BranchPorts.IsEmpty && Route is not DeviceRoute.Controller { Functions.Length: > 1 };
 }
 
 /// <summary>The way a device travels.</summary>

@@ -46,9 +46,8 @@ internal static class QemuDevices
     /// <summary>Removes all parts, side by side: each waits for the guest.</summary>
     public static async Task RemoveAsync(QmpClient client, Device device, TimeSpan deadline, CancellationToken cancellationToken)
     {
-        // Of a single part the name is known, and no list needs to be read first; one without that part may be what another configuration left.
-        var isSingle = device.BranchPorts.IsEmpty;
-        if (isSingle && await client.DeviceDelAndWaitAsync(QemuId(device.Id), deadline, cancellationToken) != QmpRemoval.AlreadyGone) return;
+        // Its name is known, and no list needs to be read first. Where it isn't there, another configuration may have left other parts.
+        if (device.IsOnePart && await client.DeviceDelAndWaitAsync(QemuId(device.Id), deadline, cancellationToken) != QmpRemoval.AlreadyGone) return;
         var ours = await OursAsync(client, cancellationToken);
         await Task.WhenAll(ours.Where(part => part.Device == device.Id)
             .Select(part => client.DeviceDelAndWaitAsync(part.Object.Name, deadline, cancellationToken)));

@@ -49,6 +49,22 @@ public sealed class MachineRuntimeTests
     }
 
     [Fact]
+    public async Task Every_function_of_a_controller_is_detached()
+    {
+        var id = DeviceId.Parse("card");
+        var functions = new DeviceRoute.Controller([PciAddress.Parse("0000:03:00.0"), PciAddress.Parse("0000:03:00.1")]);
+        await using var rig = await MachineRig.ConnectedAsync(new()
+        {
+            Devices = [.. new FakeQemuOptions().Devices, new(QemuDevices.QemuId(id), "usb-kbd", MachineRig.At(1)), new(QemuDevices.QemuId(id, 1), "usb-kbd", MachineRig.At(2))],
+        });
+        Assert.Equal(["card"], await rig.ObserveAsync());
+
+        await rig.DetachAsync(new(id, DeviceClass.Other, functions, new(0, 1)) { Slots = [0, 1] });
+
+        Assert.Empty(await rig.ObserveAsync());
+    }
+
+    [Fact]
     public async Task What_QEMU_was_seen_not_to_list_is_attached_without_asking_again()
     {
         await using var rig = await MachineRig.ConnectedAsync();
