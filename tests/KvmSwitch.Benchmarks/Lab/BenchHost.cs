@@ -95,6 +95,22 @@ internal sealed class BenchHost : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Returns once udev has done what the move before set off, and the daemon, which may have been held still meanwhile, has caught up with it:
+    /// a handoff is measured from rest, whoever does it.
+    /// </summary>
+    public Task RestAsync(CancellationToken cancellation) => Shell.RunAsync(
+        $$"""
+        udevadm settle --timeout=20
+        for look in $(seq 50); do
+          now=$(cut -d' ' -f14,15 /proc/{{DaemonPid}}/stat)
+          if [ "$now" = "${last-}" ]; then exit 0; fi
+          last=$now
+          sleep 0.3
+        done
+        """,
+        cancellation);
+
     /// <summary>Returns once the daemon has seen the device at home.</summary>
     public async Task WaitForHomeAsync(string device, CancellationToken cancellation)
     {

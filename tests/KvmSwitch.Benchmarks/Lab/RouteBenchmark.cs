@@ -30,6 +30,7 @@ internal sealed class RouteBenchmark(BenchHost host, Route route)
     /// <param name="after">What is waited for as well before anything else begins.</param>
     private async Task<Move> OursAsync(string verb, IReadOnlyList<string> seen, IReadOnlyList<string> after, CancellationToken cancellation)
     {
+        await host.RestAsync(cancellation);
         var laps = await host.Watch.DoAsync([Command.Mark, Command.Run("kvmswitch", verb, route.Device, "--json"), .. seen, .. after], cancellation);
         Lap[] timed = [.. laps.Skip(1).Take(1 + seen.Count)];
         return new(Lap.Time(timed), Lap.Until(timed[0], timed[^1]), Lap.Until(timed[0], laps[^1]), timed[0].Json);
@@ -41,7 +42,9 @@ internal sealed class RouteBenchmark(BenchHost host, Route route)
             async () =>
             {
                 IReadOnlyList<string> give = await route.GiveAsync(cancellation), take = route.Take();
+                await host.RestAsync(cancellation);
                 var given = await host.Watch.DoAsync([Command.Mark, .. give, .. route.BehindThere], cancellation);
+                await host.RestAsync(cancellation);
                 var taken = await host.Watch.DoAsync([Command.Mark, .. take, .. route.Left], cancellation);
                 if (!isCounted) return;
                 _give.Bare.Add(Lap.Time([.. given.Skip(1).Take(give.Count)]));
