@@ -85,27 +85,17 @@ install_packages() {
   rm -f "$log"
 }
 
-require_packages() {
-  local missing
-  mapfile -t missing < <(missing_packages)
-  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 1
+# Installs what the lists $2... name, or ends with status $1.
+require_listed() {
+  local status=$1 list missing
+  shift
+  mapfile -t missing < <(for list in "$@"; do "$list"; done)
+  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit "$status"
 }
 
-require_test_packages() {
-  local missing
-  mapfile -t missing < <(missing_packages; missing_test_packages)
-  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 1
-}
+require_packages() { require_listed 1 missing_packages; }
+require_test_packages() { require_listed 1 missing_packages missing_test_packages; }
 
-# As require_packages, but ends with 3, "can't be had here".
-require_lab_packages() {
-  local missing
-  mapfile -t missing < <(missing_lab_packages)
-  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 3
-}
-
-require_windows_packages() {
-  local missing
-  mapfile -t missing < <(missing_windows_packages)
-  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}" || exit 3
-}
+# These end with 3, "can't be had here".
+require_lab_packages() { require_listed 3 missing_lab_packages; }
+require_windows_packages() { require_listed 3 missing_windows_packages; }

@@ -10,8 +10,6 @@ namespace KvmSwitch.Cli;
 /// </summary>
 internal sealed partial class StandardStream(int descriptor) : Stream
 {
-    private const int Interrupted = 4, WouldBlock = 11;
-
     private readonly SafeFileHandle _handle = new(descriptor, ownsHandle: false);
 
     public override bool CanRead => false;
@@ -34,8 +32,8 @@ internal sealed partial class StandardStream(int descriptor) : Stream
             switch (error)
             {
                 case 0: buffer = buffer[(int)written..]; break;
-                case Interrupted: break;
-                case WouldBlock: WaitUntilItTakesMore(); break;
+                case Errno.Interrupted: break;
+                case Errno.WouldBlock: WaitUntilItTakesMore(); break;
                 default: throw new IOException(Marshal.GetPInvokeErrorMessage(error), error);
             }
         }
@@ -54,7 +52,7 @@ internal sealed partial class StandardStream(int descriptor) : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    // A terminal or pipe that another program has set to non-blocking.
+    // A terminal or pipe that another program has set to non-blocking. It takes as long as its reader does, as a write that blocks would.
     private void WaitUntilItTakesMore()
     {
         var wait = new PollDescriptor { Descriptor = (int)_handle.DangerousGetHandle(), Events = PollDescriptor.Writable };

@@ -42,19 +42,14 @@ public static class QmpDeviceRemoval
 
         // Sent in the same breath, answered in that order: a device that needs no guest for it is gone from this list.
         var listing = client.ListPeripheralsAsync(cancellationToken);
+        _ = NeededPerhaps(listing);
         try
         {
             await deleting;
         }
         catch (QmpCommandException e) when (e.ErrorClass == QmpErrorClass.DeviceNotFound)
         {
-            _ = Ignored(listing);
             return QmpRemoval.AlreadyGone;
-        }
-        catch
-        {
-            _ = Ignored(listing);
-            throw;
         }
 
         return await WaitAsync(client, listener, id, await listing, remaining, cancellationToken);
@@ -108,8 +103,8 @@ public static class QmpDeviceRemoval
         }
     }
 
-    // Whatever becomes of an answer that nobody needs any more.
-    private static async Task Ignored(Task answer) => await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    // Who needs the answer awaits it, and meets its failure; where nobody does, the failure is nobody's.
+    private static async Task NeededPerhaps(Task answer) => await answer.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     private static TimeSpan Shorter(TimeSpan one, TimeSpan other) => one < other ? one : other;
 

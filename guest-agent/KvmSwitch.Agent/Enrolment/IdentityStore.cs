@@ -85,8 +85,7 @@ internal sealed class IdentityStore(string directory)
         {
             if (was)
                 File.Delete(FilePath);
-            if (System.IO.Directory.Exists(Directory) && !System.IO.Directory.EnumerateFileSystemEntries(Directory).Any())
-                System.IO.Directory.Delete(Directory);
+            DeleteDirectoryIfEmpty();
         });
         try
         {
@@ -97,6 +96,22 @@ internal sealed class IdentityStore(string directory)
         {
             throw new BadIdentityException($"The pairing is removed, but its key stays in the system's store: {refused.Message}", refused);
         }
+    }
+
+    private void DeleteDirectoryIfEmpty()
+    {
+        if (!IsEmpty())
+            return;
+        try
+        {
+            System.IO.Directory.Delete(Directory);
+        }
+        catch (IOException) when (!IsEmpty())
+        {
+            // The agent pairs anew at this very moment, or somebody else has deleted it.
+        }
+
+        bool IsEmpty() => System.IO.Directory.Exists(Directory) && !System.IO.Directory.EnumerateFileSystemEntries(Directory).Any();
     }
 
     private void Guarded(Action write)

@@ -25,11 +25,11 @@ internal static class DaemonSocket
 
     internal static CliException Describe(Win32Exception failure, string path) => failure.NativeErrorCode switch
     {
-        UnixSocket.NoAccess => new CliException(
+        Errno.NoAccess => new CliException(
             ExitCode.Refused,
             $"no permission to use {path}: join the group 'kvmswitch' ('sudo usermod -aG kvmswitch $USER', then log in again)",
             failure),
-        UnixSocket.Refused or UnixSocket.NoEntry or UnixSocket.NoDirectory => new CliException(
+        Errno.ConnectionRefused or Errno.NoEntry or Errno.NoDirectory => new CliException(
             ExitCode.NoDaemon,
             $"the daemon is not running: nothing listens at {path}; {WayToStart(path)}",
             failure),

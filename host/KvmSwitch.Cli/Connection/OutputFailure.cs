@@ -3,9 +3,7 @@ namespace KvmSwitch.Cli.Connection;
 /// <summary>Standard output that takes nothing any more.</summary>
 internal static class OutputFailure
 {
-    private const int BrokenPipe = 32;
-
-    public static CliException Describe(IOException failure) => failure.HResult == BrokenPipe
+    public static CliException Describe(IOException failure) => failure.HResult == Errno.BrokenPipe
         ? new CliException(ExitCode.Failed, "", failure)
         : new CliException(ExitCode.Failed, $"can't write the output: {failure.Message}", failure);
 }

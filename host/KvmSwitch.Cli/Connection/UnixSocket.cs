@@ -11,8 +11,6 @@ namespace KvmSwitch.Cli.Connection;
 /// </summary>
 internal sealed partial class UnixSocket : IDisposable
 {
-    public const int NoEntry = 2, Interrupted = 4, WouldBlock = 11, NoAccess = 13, NoDirectory = 20, Refused = 111;
-
     // From sys/socket.h and asm-generic/socket.h of x86-64.
     private const int Unix = 1, Stream = 1, CloseOnExec = 0x80000, SocketLevel = 1, ReceiveTimeout = 20, SendTimeout = 21, NoSignal = 0x4000, ShutBoth = 2;
     private const int PathLimit = 108;
@@ -46,7 +44,7 @@ internal sealed partial class UnixSocket : IDisposable
         while (bytes.Length > 0)
         {
             var sent = Send(_handle, bytes, bytes.Length, NoSignal);
-            if (sent >= 0 || Marshal.GetLastPInvokeError() != Interrupted) bytes = bytes[(int)Checked(sent)..];
+            if (sent >= 0 || Marshal.GetLastPInvokeError() != Errno.Interrupted) bytes = bytes[(int)Checked(sent)..];
         }
     }
 
@@ -57,7 +55,7 @@ internal sealed partial class UnixSocket : IDisposable
         // A timeout of 0 would mean for ever.
         SetTimeout(ReceiveTimeout, patience > TimeSpan.FromMilliseconds(1) ? patience : TimeSpan.FromMilliseconds(1));
         var received = Receive(_handle, buffer, buffer.Length, 0);
-        return received < 0 && Marshal.GetLastPInvokeError() is WouldBlock or Interrupted ? null : (int)Checked(received);
+        return received < 0 && Marshal.GetLastPInvokeError() is Errno.WouldBlock or Errno.Interrupted ? null : (int)Checked(received);
     }
 
     /// <summary>Ends the connection, also for who waits in it.</summary>

@@ -8,24 +8,37 @@ internal static class CommandTree
     private const string ExitCodes =
         "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 daemon not running, 4 refused,\n5 timed out and rolled back, 130 interrupted.";
 
-    private static readonly string[] Names = ["status", "give", "take", "toggle", "vm", "guest", "hotkeys", "history", "completion", "complete"];
+    private static readonly (string Name, Func<Verb> Define)[] Verbs =
+    [
+        ("status", StatusCommand.Definition),
+        ("give", GiveCommand.Definition),
+        ("take", TakeCommand.Definition),
+        ("toggle", ToggleCommand.Definition),
+        ("vm", MachineCommands),
+        ("guest", GuestCommands),
+        ("hotkeys", () => new Verb("hotkeys", "Helps with hotkeys.") { HotkeysTestCommand.Definition() }),
+        ("history", HistoryCommand.Definition),
+        ("completion", CompletionCommand.Definition),
+        ("complete", CompleteCommand.Definition),
+    ];
 
     /// <summary>All of it.</summary>
-    public static Verb Build() => Root(Names);
+    public static Verb Build() => Root(Verbs);
 
     /// <summary>As much of it as these words can mean: where the first one is a verb, no other verb can be meant, and none is made.</summary>
-    public static Verb Build(IReadOnlyList<string> args) => args is [var first, ..] && Names.Contains(first) ? Root([first]) : Build();
+    public static Verb Build(IReadOnlyList<string> args) =>
+        args is [var first, ..] && Array.FindIndex(Verbs, verb => verb.Name == first) is >= 0 and var only ? Root(Verbs.AsSpan(only, 1)) : Build();
 
-    private static Verb Root(string[] names)
+    private static Verb Root(ReadOnlySpan<(string Name, Func<Verb> Define)> verbs)
     {
         var root = new Verb("kvmswitch", "Hands keyboards and USB devices to a virtual machine, and brings them home.")
         {
             Examples = ["kvmswitch vm start", "kvmswitch give desk", "kvmswitch take --all", "kvmswitch status --watch"],
             Remarks = $"'kvmswitch COMMAND --help' tells more of each.\n{ExitCodes}",
         };
-        foreach (var name in names)
+        foreach (var (_, define) in verbs)
         {
-            root.Add(Named(name));
+            root.Add(define());
         }
 
         foreach (var option in GlobalOptions.All)
@@ -35,21 +48,6 @@ internal static class CommandTree
 
         return root;
     }
-
-    private static Verb Named(string name) => name switch
-    {
-        "status" => StatusCommand.Definition(),
-        "give" => GiveCommand.Definition(),
-        "take" => TakeCommand.Definition(),
-        "toggle" => ToggleCommand.Definition(),
-        "vm" => MachineCommands(),
-        "guest" => GuestCommands(),
-        "hotkeys" => new Verb("hotkeys", "Helps with hotkeys.") { HotkeysTestCommand.Definition() },
-        "history" => HistoryCommand.Definition(),
-        "completion" => CompletionCommand.Definition(),
-        "complete" => CompleteCommand.Definition(),
-        _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no verb"),
-    };
 
     private static Verb MachineCommands() => new("vm", "Starts, stops and shows virtual machines.")
     {

@@ -58,15 +58,8 @@ internal sealed class HandoffRun(
             if (plan.IsEmpty) return new(Outcome.Unchanged, null, before, Nothing, Steps());
             await CheckKeyboardAsync(order, cancellationToken);
             await Deadline.HoldAsync(persist, edges.Deadlines.Persist, "writing the state", edges.Clock, cancellationToken);
-            Task<Answer[]>? asked = null;
-            foreach (var phase in Phases(plan))
-            {
-                // The machines answer while the guest is waited for: nothing changes in QEMU any more.
-                if (phase[0] is Step.Confirm) asked = _observer.AskAsync(devices, cancellationToken);
-                await RunPhaseAsync(phase, begun, order.Force, cancellationToken);
-            }
-
-            var after = await _observer.ObserveAsync(devices, asked ?? _observer.AskAsync(devices, cancellationToken), cancellationToken);
+            foreach (var phase in Phases(plan)) await RunPhaseAsync(phase, begun, order.Force, cancellationToken);
+            var after = await _observer.ObserveAsync(devices, cancellationToken);
             if (devices.FirstOrDefault(device => !after[device.Id].IsAt(to)) is { } lost)
                 throw new SwitchException(Failure.Failed, $"{lost.Id} left {to} as soon as it had arrived");
             return new(Outcome.Done, null, after, Nothing, Steps());
@@ -126,7 +119,7 @@ internal sealed class HandoffRun(
             Task<Answer[]>? asked = null;
             foreach (var step in Planner.Plan([new(device, seen, Owner.Host)], (_, _) => false))
             {
-                // The machines answer while the host is waited for: nothing changes in QEMU any more.
+                // The machines answer while the host is waited for: QEMU has let go, and nothing changes there any more.
                 if (step is Step.Restore) asked = _observer.AskAsync([device], CancellationToken.None);
                 await UndoneByAsync(step, "");
             }

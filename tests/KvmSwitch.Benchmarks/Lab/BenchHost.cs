@@ -101,13 +101,15 @@ internal sealed class BenchHost : IAsyncDisposable
     /// </summary>
     public Task RestAsync(CancellationToken cancellation) => Shell.RunAsync(
         $$"""
-        udevadm settle --timeout=20
+        udevadm settle --timeout=20 || { echo 'udev does not come to rest' >&2; exit 1; }
         for look in $(seq 50); do
           now=$(cut -d' ' -f14,15 /proc/{{DaemonPid}}/stat)
           if [ "$now" = "${last-}" ]; then exit 0; fi
           last=$now
           sleep 0.3
         done
+        echo 'the daemon does not come to rest' >&2
+        exit 1
         """,
         cancellation);
 

@@ -98,7 +98,7 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         await Condition.HoldsAsync(
             async () => (await windows.RunAsync("net.exe", "start", "KvmSwitchAgent")).ExitCode == 0, "the service is started", WineDesktop.Patience, Stop);
         var at = await linked;
-        using var process = Process.GetProcessById(ServiceProcess().Pid);
+        using var process = Process.GetProcessById(ServiceProcess().Key);
         output.WriteLine($"linked {(at - process.StartTime).TotalMilliseconds:0} ms after the service's process began; it has {process.WorkingSet64 / 1e6:0} MB resident");
 
         async Task<DateTime> LinkedAsync()
@@ -108,12 +108,8 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         }
     }
 
-    private (int Pid, string Command) ServiceProcess()
-    {
-        var (pid, command) = windows.Processes().Single(
-            process => process.Value.Contains("Agent.exe", StringComparison.Ordinal) && process.Value.EndsWith("service", StringComparison.Ordinal));
-        return (pid, command);
-    }
+    private KeyValuePair<int, string> ServiceProcess() => windows.Processes().Single(
+        process => process.Value.Contains("Agent.exe", StringComparison.Ordinal) && process.Value.EndsWith("service", StringComparison.Ordinal));
 
     private async Task StopServiceAsync(ChainHost chain)
     {

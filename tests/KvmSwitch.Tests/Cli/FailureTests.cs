@@ -54,7 +54,7 @@ public sealed class FailureTests : IDisposable
     [Fact]
     public void The_usual_socket_is_started_with_systemd()
     {
-        var failure = DaemonSocket.Describe(new Win32Exception(UnixSocket.Refused), "/run/kvmswitch/control.sock");
+        var failure = DaemonSocket.Describe(new Win32Exception(Errno.ConnectionRefused), "/run/kvmswitch/control.sock");
         Assert.Equal(ExitCode.NoDaemon, failure.Exit);
         Assert.EndsWith("nothing listens at /run/kvmswitch/control.sock; start it with 'sudo systemctl start kvmswitchd'", failure.Message);
     }
@@ -82,7 +82,7 @@ public sealed class FailureTests : IDisposable
     [Fact]
     public void No_permission_names_the_group()
     {
-        var failure = DaemonSocket.Describe(new Win32Exception(UnixSocket.NoAccess), "/run/kvmswitch/control.sock");
+        var failure = DaemonSocket.Describe(new Win32Exception(Errno.NoAccess), "/run/kvmswitch/control.sock");
         Assert.Equal(ExitCode.Refused, failure.Exit);
         Assert.Equal("no permission to use /run/kvmswitch/control.sock: join the group 'kvmswitch' ('sudo usermod -aG kvmswitch $USER', then log in again)", failure.Message);
     }
