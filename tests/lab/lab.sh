@@ -145,6 +145,7 @@ boot() {
   # In a shell of its own, because bash ends when it can't connect.
   until (run 'systemctl is-system-running --wait >/dev/null; udevadm settle --timeout=50') 2>/dev/null; do
     if ! directory >/dev/null; then tail -n 20 "$run/serial.log" >&2; die "L1 ended while it booted: its console is above."; fi
+    if grep -q 'lab-start: line' "$run/serial.log"; then tail -n 20 "$run/serial.log" >&2; die "L1 could not make itself ready: its console is above."; fi
     if [ $((SECONDS - started)) -gt 240 ]; then tail -n 20 "$run/serial.log" >&2; die "L1 was not up within 240 s: its console is above."; fi
     sleep 0.5
   done
