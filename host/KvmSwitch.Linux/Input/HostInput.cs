@@ -68,7 +68,7 @@ public sealed class HostInput : IAsyncDisposable
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0) return;
         await _stopping.CancelAsync();
         await _watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _loop.Dispose();
+        await _loop.DisposeAsync();
         _stopping.Dispose();
     }
 

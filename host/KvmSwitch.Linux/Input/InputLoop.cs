@@ -5,28 +5,30 @@ using Microsoft.Win32.SafeHandles;
 namespace KvmSwitch.Linux.Input;
 
 /// <summary>
-/// The one thread that reads input. It sleeps in poll(2) until a descriptor is readable or somebody has something for it to do.
-/// When it ends, for whatever reason, the last thing that it does is to give back what is grabbed.
+/// The one loop that reads input, on one thread at a time. It sleeps in poll(2) until a descriptor is readable or somebody has
+/// something for it to do. What would block it is done by its own thread at once, while the loop goes on in another one that waits for
+/// that: so nothing has to wake up first where each moment is one in which nobody hears a keyboard. When the loop ends, for whatever
+/// reason, the last thing that it does is to give back what is grabbed.
 /// </summary>
-internal sealed class InputLoop : IInputWork, IDisposable
+internal sealed class InputLoop : IInputWork, IAsyncDisposable
 {
     private readonly ConcurrentQueue<Action> _actions = new();
     private readonly List<IPollee> _pollees = [];
-    private readonly StandbyThreads _aside = new("input aside");
+    private readonly StandbyThreads _threads = new("input");
     private readonly SafeFileHandle _wake = Libc.EventDescriptor(0, Libc.EFD_NONBLOCK | Libc.EFD_CLOEXEC);
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeProvider _clock;
     private readonly Action<IPollee, Exception?> _gone;
     private readonly Action _ending;
-    private readonly Thread _thread;
     private Libc.PollDescriptor[] _entries = [];
     private IPollee[] _polled = [];
+    private readonly Queue<Task<Task>> _slow = new();
     private int _isWoken;
     private bool _isChanged = true;
     private volatile bool _isStopping;
 
     /// <param name="gone">A pollee can't be read any more, or failed with an error; it is polled no longer.</param>
-    /// <param name="ending">The last thing that the thread does.</param>
+    /// <param name="ending">The last thing that the loop does.</param>
     /// <exception cref="IOException">No descriptor is left.</exception>
     public InputLoop(TimeProvider clock, Action<IPollee, Exception?> gone, Action ending)
     {
@@ -34,21 +36,20 @@ internal sealed class InputLoop : IInputWork, IDisposable
         _clock = clock;
         _gone = gone;
         _ending = ending;
-        _thread = new(Run) { IsBackground = true, Name = "input" };
-        _thread.Start();
+        _ = _threads.Run(RunAsync);
     }
 
-    /// <summary>Ends with the thread, and with the error that ended it.</summary>
+    /// <summary>Ends with the loop, and with the error that ended it.</summary>
     public Task Completion => _completion.Task;
 
-    /// <summary>Does something on the thread. From any thread. After the end nothing is done any more.</summary>
+    /// <summary>Does something in the loop. From any thread. After the end nothing is done any more.</summary>
     public void Post(Action action)
     {
         _actions.Enqueue(action);
         if (Interlocked.Exchange(ref _isWoken, 1) == 0) Wake();
     }
 
-    /// <summary>Asks something of the thread, and awaits the answer.</summary>
+    /// <summary>Asks something of the loop, and awaits the answer.</summary>
     /// <exception cref="ObjectDisposedException">It has ended.</exception>
     public async Task<T> AskAsync<T>(Func<T> question, CancellationToken cancellationToken)
     {
@@ -68,7 +69,7 @@ internal sealed class InputLoop : IInputWork, IDisposable
         return answer.Task.IsCompleted ? await answer.Task : throw new ObjectDisposedException("the host's input");
     }
 
-    public void Aside(IEnumerable<Func<Task>> works, Action<Exception?> done) => _ = AsideAsync([.. works.Select(_aside.Run)], done);
+    public void Aside(IEnumerable<Func<Task>> works, Action<Exception?> done) => _ = AsideAsync([.. works.Select(Begin)], done);
 
     public IDisposable After(TimeSpan time, Action action) =>
         _clock.CreateTimer(_ => Post(action), null, time, Timeout.InfiniteTimeSpan);
@@ -85,13 +86,20 @@ internal sealed class InputLoop : IInputWork, IDisposable
         _isChanged = true;
     }
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
         _isStopping = true;
         Wake();
-        _thread.Join();
-        _aside.Dispose();
+        await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _threads.Dispose();
         _wake.Dispose();
+    }
+
+    private Task Begin(Func<Task> work)
+    {
+        var slow = new Task<Task>(work, TaskCreationOptions.DenyChildAttach | TaskCreationOptions.HideScheduler);
+        _slow.Enqueue(slow);
+        return slow.Unwrap();
     }
 
     private async Task AsideAsync(Task[] works, Action<Exception?> done)
@@ -116,18 +124,43 @@ internal sealed class InputLoop : IInputWork, IDisposable
         if (!_wake.IsClosed) _ = Libc.Write(_wake, &one, sizeof(ulong));
     }
 
-    private void Run()
+    private Task RunAsync()
     {
         Exception? error = null;
         try
         {
-            while (!_isStopping) Turn();
+            // Begun by this thread, so that none of it comes between the loop and its next thread.
+            BeginSlow();
+            while (!_isStopping)
+            {
+                Turn();
+                if (_slow.Count > 0 && _threads.IsAnyFree)
+                {
+                    var own = _slow.Dequeue();
+                    _ = _threads.Run(RunAsync);
+                    own.RunSynchronously(TaskScheduler.Default);
+                    return Task.CompletedTask;
+                }
+
+                BeginSlow();
+            }
         }
         catch (Exception e)
         {
             error = e;
         }
 
+        End(error);
+        return Task.CompletedTask;
+    }
+
+    private void BeginSlow()
+    {
+        while (_slow.TryDequeue(out var work)) work.Start(_threads);
+    }
+
+    private void End(Exception? error)
+    {
         try
         {
             _ending();
@@ -197,7 +230,7 @@ internal sealed class InputLoop : IInputWork, IDisposable
         _ = Libc.Read(_wake, &count, sizeof(ulong));
         Volatile.Write(ref _isWoken, 0);
         Interlocked.MemoryBarrier();
-        for (var left = _actions.Count; left > 0 && _actions.TryDequeue(out var action); left--) action();
+        for (var left = _actions.Count; left > 0 && _slow.Count == 0 && _actions.TryDequeue(out var action); left--) action();
         if (!_actions.IsEmpty && Interlocked.Exchange(ref _isWoken, 1) == 0) Wake();
     }
 

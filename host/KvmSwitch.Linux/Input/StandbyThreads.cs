@@ -9,8 +9,8 @@ namespace KvmSwitch.Linux.Input;
 /// </summary>
 internal sealed class StandbyThreads : TaskScheduler, IDisposable
 {
-    // A keyboard's receiver has three event nodes.
-    private const int Most = 4;
+    // One reads input, and a keyboard's receiver has three event nodes.
+    private const int Most = 5;
     private readonly ConcurrentQueue<Task> _work = new();
     private readonly SafeFileHandle _wake = Libc.EventDescriptor(0, Libc.EFD_SEMAPHORE | Libc.EFD_CLOEXEC);
     private readonly string _name;
@@ -28,6 +28,9 @@ internal sealed class StandbyThreads : TaskScheduler, IDisposable
         Add();
     }
 
+    /// <summary>Work that is asked for now begins at once. Others than the one who asks must not ask for any meanwhile.</summary>
+    public bool IsAnyFree => Volatile.Read(ref _waiting) > 0 || Volatile.Read(ref _threads) < Most;
+
     /// <summary>Does something on one of the threads, up to where it first awaits.</summary>
     /// <returns>Ends with the work.</returns>
     public Task Run(Func<Task> work) =>
@@ -42,7 +45,7 @@ internal sealed class StandbyThreads : TaskScheduler, IDisposable
 
     protected override void QueueTask(Task task)
     {
-        if (Interlocked.Decrement(ref _waiting) < 0 && Volatile.Read(ref _threads) < Most) Add();
+        if (Interlocked.Decrement(ref _waiting) < 1 && Volatile.Read(ref _threads) < Most) Add();
         _work.Enqueue(task);
         Wake(1);
     }

@@ -159,6 +159,32 @@ public sealed class HostInputTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Hotkeys_are_heard_while_the_kernel_takes_its_time_to_give_devices_back()
+    {
+        using var isOver = new ManualResetEventSlim();
+        var nodes = Enumerable.Range(0, 7).Select(number => _kernel.Plug($"Receiver {number}", "1-4")).ToArray();
+        foreach (var node in nodes) node.AfterUngrab = () => Assert.True(isOver.Wait(Deadline, Token));
+        var other = _kernel.Plug("Other");
+        await StartAsync();
+        Input.Hotkeys.Watch([Chord.Parse("ctrl+alt+h")]);
+        using var attachment = await Side.PrepareAsync(Desk, Qemu, force: false, Token);
+        for (var round = 0; round < 3; round++)
+        {
+            isOver.Reset();
+            await Side.LendAsync(Desk, Machine, Token);
+            var recall = Side.RecallAsync(Desk, Token);
+            await UntilAsync(() => nodes.Any(node => !node.IsGrabbed));
+            foreach (var key in new[] { 29, 56, 35 }) other.Press(key);
+            foreach (var key in new[] { 35, 56, 29 }) other.Release(key);
+            await Input.Hotkeys.Presses.ReadAsync(Token).AsTask().WaitAsync(Deadline, Token);
+            Assert.False(recall.IsCompleted);
+            isOver.Set();
+            await recall.WaitAsync(Deadline, Token);
+            Assert.All(nodes, node => Assert.False(node.IsGrabbed));
+        }
+    }
+
+    [Fact]
     public async Task What_is_heard_can_be_watched_live()
     {
         var keyboard = _kernel.Plug("Keyboard");

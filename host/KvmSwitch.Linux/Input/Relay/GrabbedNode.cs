@@ -22,7 +22,7 @@ internal sealed record GrabbedNode(IEvdevNode Device, uint Leds, KeySet? Caught)
         return last < 0 || device.Inject([InputEvent.Report]);
     }
 
-    /// <summary>Gives it back to the host. Takes some 30 ms (a grace period of the kernel's RCU), so it is not for the thread that reads input.</summary>
+    /// <summary>Gives it back to the host. The host hears it at once, but it takes some 30 ms (a grace period of the kernel's RCU), in which the reading of input must go on.</summary>
     public void LetGo()
     {
         // While only we hear it: so keys that are still down never arrive at the host, nor do their repeats.

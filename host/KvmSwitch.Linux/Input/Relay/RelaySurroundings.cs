@@ -11,10 +11,10 @@ internal interface IPollee
     bool Pump();
 }
 
-/// <summary>What the reading thread does for others. For that thread.</summary>
+/// <summary>What the loop that reads input does for others. For that loop.</summary>
 internal interface IInputWork
 {
-    /// <summary>Does slow things side by side on other threads, at once, then tells this one how they ended (null: well; else the first error).</summary>
+    /// <summary>Does slow things side by side, at once and without holding up the reading, then tells how they ended (null: well; else the first error).</summary>
     void Aside(IEnumerable<Func<Task>> works, Action<Exception?> done);
 
     /// <summary>Does something on this thread after a time, unless it is disposed before.</summary>

@@ -70,6 +70,9 @@ public sealed class FakeInputDevice
     /// <summary>Happens once, just after the next grab.</summary>
     public Action? AfterGrab { get; set; }
 
+    /// <summary>Happens each time that it was let go, before the one who did may go on: the kernel takes its time there.</summary>
+    public Action? AfterUngrab { get; set; }
+
     /// <summary>Milliseconds that are between events from now on.</summary>
     public long Pace { get; set; } = 1;
 
@@ -234,6 +237,8 @@ public sealed class FakeInputDevice
                 ObjectDisposedException.ThrowIf(Pipe.Reader.IsClosed, this);
                 if (device._grabber == this) device._grabber = null;
             }
+
+            device.AfterUngrab?.Invoke();
         }
 
         public bool ReadKeys(KeySet keys)
