@@ -39,6 +39,9 @@ public sealed record Attachment(Device Device, ImmutableArray<AttachmentPart> Pa
     /// <summary>QEMU was seen not to list any part, so it need not be asked once more whether an earlier attempt left one behind.</summary>
     public bool IsUnlisted { get; init; }
 
+    /// <summary>Makes it QEMU's to open once more, as others set who may open a node that is new; null where nobody does.</summary>
+    public Action? Renew { get; init; }
+
     public void Dispose()
     {
         foreach (var part in Parts) part.Dispose();

@@ -45,19 +45,21 @@ internal sealed class HandoffRun(
     private readonly ConcurrentDictionary<DeviceId, bool> _wrested = new();
 
     /// <summary>All devices to one machine, or all back.</summary>
-    /// <param name="persist">Writes down what is wanted; runs before anything is touched.</param>
+    /// <param name="persist">Writes down what is wanted, while is looked where everything is; it has ended before anything is touched.</param>
     public async Task<RunResult> GiveAsync(GiveOrder order, Func<CancellationToken, Task> persist, CancellationToken cancellationToken)
     {
         var (devices, to) = (order.Devices, order.To);
         var begun = new Stack<Step>();
         var before = ImmutableDictionary<DeviceId, Observation>.Empty;
+        var saving = Deadline.HoldAsync(persist, edges.Deadlines.Persist, "writing the state", edges.Clock, cancellationToken);
+        _ = NeededPerhaps(saving);
         try
         {
             before = await _observer.ObserveAsync(devices, cancellationToken);
             var plan = Planner.Plan([.. devices.Select(device => new Move(device, before[device.Id], to))], Confirms);
             if (plan.IsEmpty) return new(Outcome.Unchanged, null, before, Nothing, Steps());
             await CheckKeyboardAsync(order, cancellationToken);
-            await Deadline.HoldAsync(persist, edges.Deadlines.Persist, "writing the state", edges.Clock, cancellationToken);
+            await saving;
             foreach (var phase in Phases(plan)) await RunPhaseAsync(phase, begun, order.Force, cancellationToken);
             var after = await _observer.ObserveAsync(devices, cancellationToken);
             if (devices.FirstOrDefault(device => !after[device.Id].IsAt(to)) is { } lost)
@@ -73,6 +75,9 @@ internal sealed class HandoffRun(
 
         bool Confirms(Device device, MachineId machine) => order.Live.Contains(machine) && edges.Machines[machine].CanConfirm(device);
     }
+
+    // Who needs it awaits it, and meets its failure; where nothing is to be done or allowed, its failure stops nobody.
+    private static async Task NeededPerhaps(Task saving) => await saving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>Without a live agent in the guest nothing there gives a keyboard back.</summary>
     private async Task CheckKeyboardAsync(GiveOrder order, CancellationToken cancellationToken)

@@ -111,7 +111,7 @@ internal sealed partial class MachineRuntime(
                 }
 
                 if (!attachment.IsUnlisted) await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline, cancellationToken);
-                await QemuDevices.AddAsync(client, device.Id, part, seat.Properties(), cancellationToken);
+                await QemuDevices.AddAsync(client, device.Id, part, seat.Properties(), attachment.Renew, cancellationToken);
             }
         }
         catch (QmpException failure)

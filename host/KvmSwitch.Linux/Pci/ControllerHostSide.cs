@@ -16,11 +16,9 @@ public sealed class ControllerHostSide : IHostSide
 
     // libvirt's rule; measured need: 256 KiB beyond the guest's memory.
     private const long MemoryBeyondGuest = 1L << 30;
-    private static readonly TimeSpan RulesPatience = TimeSpan.FromMilliseconds(300);
     private readonly IUeventSource _events;
     private readonly IDriverMemory _memory;
     private readonly IProcessLimits _limits;
-    private readonly TimeProvider _clock;
     private readonly PciInventory _inventory;
     private readonly PciUses _uses;
     private readonly VfioNodes _nodes;
@@ -33,7 +31,7 @@ public sealed class ControllerHostSide : IHostSide
     public ControllerHostSide(
         KernelPaths paths, IUeventSource events, IDriverMemory memory, ISysfsWriter writer, IProcessLimits limits, TimeProvider clock)
     {
-        (_events, _memory, _limits, _clock) = (events, memory, limits, clock);
+        (_events, _memory, _limits) = (events, memory, limits);
         _inventory = new(paths);
         _uses = new(paths);
         _nodes = new(paths);
@@ -48,7 +46,10 @@ public sealed class ControllerHostSide : IHostSide
         return there.Length == 0 ? HostSight.Absent : there.All(IsHome) ? HostSight.Served : HostSight.Unserved;
     }, cancellationToken);
 
-    /// <summary>Binds the functions to vfio-pci, and lets QEMU's user open their groups and lock the guest's memory.</summary>
+    /// <summary>
+    /// Binds the functions to vfio-pci, and lets QEMU's user open their groups and lock the guest's memory. udev's rules may give a new
+    /// node to somebody else, late on a busy computer: waiting for them would cost more than giving it to QEMU again where it was refused.
+    /// </summary>
     /// <param name="force">Overrides mounted file systems, routes and screens, but not the host's own disks nor its groups.</param>
     /// <inheritdoc/>
     public async Task<Attachment> PrepareAsync(Device device, Recipient to, bool force, CancellationToken cancellationToken)
@@ -56,16 +57,18 @@ public sealed class ControllerHostSide : IHostSide
         var functions = Functions(device);
         await Task.WhenAll(functions.Select(function => _binding.FinishAsync(function, cancellationToken)));
         var found = await LookAsync(() => Approve(device, force), cancellationToken);
-        using var listener = _events.Listen();
         var groups = found.Select(function => function.IommuGroup!.Value).Distinct().ToArray();
-        var fresh = groups.Where(group => !_nodes.Exists(group)).ToArray();
         foreach (var function in found) await RememberAsync(function, cancellationToken);
         foreach (var function in found) await _binding.TakeAsync(device.Id, function.Address, cancellationToken);
         foreach (var group in groups) await _binding.UntilAsync(device.Id, () => _nodes.Exists(group), $"{_nodes.PathOf(group)} doesn't appear", cancellationToken);
-        if (fresh.Length > 0) await VfioNodes.SettleAsync(listener, fresh, RulesPatience, _clock, cancellationToken);
-        foreach (var group in groups) _nodes.Give(group, to.UserId, to.GroupId);
+        Give();
         _limits.AllowLockedMemory(to.ProcessId, to.MemoryBytes + MemoryBeyondGuest);
-        return new(device, [.. found.Select((function, slot) => Part(function, slot))]);
+        return new(device, [.. found.Select((function, slot) => Part(function, slot))]) { Renew = Give };
+
+        void Give()
+        {
+            foreach (var group in groups) _nodes.Give(group, to.UserId, to.GroupId);
+        }
     }
 
     /// <summary>
@@ -139,14 +142,16 @@ public sealed class ControllerHostSide : IHostSide
         using var listener = _events.Listen();
         await _binding.FinishAsync(address, cancellationToken);
         var remembered = _memory.Find(address);
-        var found = _inventory.At(address);
-        if (found is not null && (remembered is not null || found.Driver is null))
+        var stray = _inventory.At(address) is { } found && (remembered is not null || found.Driver is null) ? found : null;
+        if (stray is not null)
         {
-            await _binding.ReturnAsync(name, found, remembered, cancellationToken);
+            await _binding.ReturnAsync(name, stray, remembered, cancellationToken);
             if (_inventory.At(address) is { Driver: null }) _unclaimed[address] = 0;
-            if (found.IsUsbController) await _settling.WaitAsync(address, listener, cancellationToken);
         }
 
-        if (remembered is not null) await _memory.SaveAsync(address, null, cancellationToken);
+        // It has its driver again: that can be written down while what is behind it comes back.
+        var forgetting = remembered is null ? Task.CompletedTask : _memory.SaveAsync(address, null, cancellationToken);
+        var settling = stray is { IsUsbController: true } ? _settling.WaitAsync(address, listener, cancellationToken) : Task.CompletedTask;
+        await Task.WhenAll(settling, forgetting);
     }
 }

@@ -49,7 +49,7 @@ internal sealed class UsbSettling(KernelPaths paths, TimeProvider clock)
         _pci.At(controller) is { Driver: not (null or PciFunction.Vfio) } ? [.. Complete(controller)] : null;
 
     // Buses are numbered anew when a controller returns: only the ports on them stay.
-    private IEnumerable<string> Complete(PciAddress controller) => _usb.All()
-        .Where(device => device.Controller == controller && device.IsComplete)
+    private IEnumerable<string> Complete(PciAddress controller) => _usb.Behind(controller)
+        .Where(device => device.IsComplete)
         .Select(device => $"{device.Port.Value[device.Port.Value.IndexOf('-', StringComparison.Ordinal)..]} {device.Id}");
 }

@@ -23,27 +23,6 @@ internal sealed class VfioNodes(KernelPaths paths)
         return node.IsInvalid && Marshal.GetLastPInvokeError() == EBUSY;
     }
 
-    /// <summary>Waits until udev's rules ran for new nodes, as they may set another owner; not longer than the bound, as they may not exist.</summary>
-    public static async Task SettleAsync(UeventListener listener, IEnumerable<int> groups, TimeSpan bound, TimeProvider clock, CancellationToken cancellationToken)
-    {
-        var missing = groups.Select(group => $"{group}").ToHashSet();
-        using var timeout = new CancellationTokenSource(bound, clock);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
-        {
-            await using var coming = listener.ReadAllAsync(either.Token).GetAsyncEnumerator(CancellationToken.None);
-            while (missing.Count > 0 && await coming.MoveNextAsync())
-            {
-                if (coming.Current.IsRescan) return;
-                if (coming.Current.Subsystem == Subsystem) missing.Remove(Path.GetFileName(coming.Current.DevPath));
-            }
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // No rule, or no udev: the node is as the kernel made it.
-        }
-    }
-
     /// <exception cref="SwitchException">Failed: we may not.</exception>
     public void Give(int group, uint user, uint userGroup)
     {

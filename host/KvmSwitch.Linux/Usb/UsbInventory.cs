@@ -12,6 +12,9 @@ public sealed class UsbInventory(KernelPaths paths)
     /// <summary>All devices, hubs too, ordered by port. Empty on a computer without USB.</summary>
     public ImmutableArray<UsbDevice> All() => Where(_ => true);
 
+    /// <summary>All devices of one controller.</summary>
+    public ImmutableArray<UsbDevice> Behind(PciAddress controller) => Where(port => ControllerOf(DirectoryOf(port)) == controller);
+
     /// <summary>Null when nothing is plugged in there.</summary>
     public UsbDevice? At(UsbPort port)
     {

@@ -9,7 +9,7 @@ namespace KvmSwitch.Testing.Linux;
 /// The PCI side of a <see cref="SysfsTree"/>: functions, bridges, IOMMU groups, drivers that bind and let go as the kernel's do, and the
 /// nodes of vfio. Reading goes by the files; writing by <see cref="Write"/>, which blocks and fails where the kernel would.
 /// </summary>
-public sealed class PciTree : ISysfsWriter, IDisposable
+public sealed class PciTree : ISysfsWriter
 {
     public const string Vfio = "vfio-pci";
     private const int ENODEV = 19;
@@ -21,7 +21,6 @@ public sealed class PciTree : ISysfsWriter, IDisposable
     private readonly UeventHub _events;
     private readonly Dictionary<string, FakePciFunction> _functions = new(StringComparer.Ordinal);
     private readonly HashSet<string> _loaded = new(StringComparer.Ordinal);
-    private bool _over;
 
     internal PciTree(KernelPaths paths, UeventHub events)
     {
@@ -41,9 +40,6 @@ public sealed class PciTree : ISysfsWriter, IDisposable
 
     /// <summary>A QEMU let go because its function was unbound.</summary>
     public ConcurrentQueue<string> LetGo { get; } = new();
-
-    /// <summary>A udev rule for new nodes of vfio; runs some time after the node has appeared, and before udev tells of it.</summary>
-    public Action<string> NodeRule { get; set; } = _ => { };
 
     /// <summary>A driver took a function (true) or let go of it: for what hangs behind.</summary>
     internal Action<PciAddress, bool> BoundToUsual { get; set; } = (_, _) => { };
@@ -156,12 +152,6 @@ public sealed class PciTree : ISysfsWriter, IDisposable
         }
     }
 
-    /// <summary>Rules that are still to run never do.</summary>
-    public void Dispose()
-    {
-        lock (_gate) _over = true;
-    }
-
     internal string DirectoryOf(PciAddress address)
     {
         lock (_gate) return Path.Combine(_paths.Sys, _functions.TryGetValue(address.Value, out var function) ? function.Directory : $"devices/pci0000:00/{address}");
@@ -255,16 +245,7 @@ public sealed class PciTree : ISysfsWriter, IDisposable
         if (File.Exists(node)) return;
         File.WriteAllText(node, "");
         File.SetUnixFileMode(node, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        ThreadPool.QueueUserWorkItem(_ =>
-        {
-            lock (_gate)
-            {
-                if (_over) return;
-                NodeRule(node);
-            }
-
-            _events.Publish(new("add", "vfio", $"/devices/virtual/vfio/{group}", ImmutableDictionary<string, string>.Empty));
-        });
+        _events.Publish(new("add", "vfio", $"/devices/virtual/vfio/{group}", ImmutableDictionary<string, string>.Empty));
     }
 
     private void Show(FakePciFunction function)

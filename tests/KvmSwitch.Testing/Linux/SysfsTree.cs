@@ -145,7 +145,6 @@ public sealed class SysfsTree : IDisposable
     {
         _probe.Dispose();
         _buses.Dispose();
-        Pci.Dispose();
         _root.Delete(recursive: true);
     }
 

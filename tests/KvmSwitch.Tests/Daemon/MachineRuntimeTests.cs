@@ -74,6 +74,23 @@ public sealed class MachineRuntimeTests
     }
 
     [Fact]
+    public async Task What_QEMU_may_not_open_is_made_its_own_once_more_and_added_again()
+    {
+        await using var rig = await MachineRig.ConnectedAsync();
+        var renewals = 0;
+        var attachment = MachineRig.Emulated(MachineRig.Keyboard) with { Renew = () => renewals++ };
+        rig.Qemu.Next("device_add", new FakeFault.Refuse("failed to open /dev/vfio/5: Permission denied"));
+        await rig.Runtime.AttachAsync(attachment, CancellationToken.None).WaitAsync(MachineRig.Patience);
+        Assert.Equal(1, renewals);
+        Assert.Contains(MachineRig.IdOf(MachineRig.Keyboard), rig.Qemu.Devices.Keys);
+        await rig.DetachAsync(MachineRig.Keyboard);
+
+        for (var refusal = 0; refusal < 2; refusal++) rig.Qemu.Next("device_add", new FakeFault.Refuse("group 5 is not viable"));
+        var failure = await Assert.ThrowsAsync<SwitchException>(() => rig.Runtime.AttachAsync(attachment, CancellationToken.None).WaitAsync(MachineRig.Patience));
+        Assert.Contains("group 5 is not viable", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_remnant_of_an_unplugged_device_counts_for_nothing_and_goes_before_the_device_is_added_again()
     {
         await using var rig = await MachineRig.ConnectedAsync(new()

@@ -28,11 +28,12 @@ public sealed class ControllerHostSideTests : IDisposable
     }
 
     [Fact]
-    public async Task QEMU_is_given_the_node_after_the_rules_of_udev_had_their_say()
+    public async Task QEMU_is_given_the_node_again_after_a_rule_of_udev_gave_it_to_others()
     {
-        _rig.Pci.NodeRule = node => _ = Libc.ChangeOwner(node, Libc.GetEffectiveUserId(), 0);
-
         using var attachment = await _rig.PrepareAsync(Ports);
+        Assert.Equal(0, Libc.ChangeOwner(Path.Combine(_rig.Tree.Paths.Dev, "vfio/5"), Libc.GetEffectiveUserId(), 0));
+
+        attachment.Renew!();
 
         Assert.Equal(($"{QemuUser}", $"{QemuUser}"), await OwnerAsync("5"));
     }
