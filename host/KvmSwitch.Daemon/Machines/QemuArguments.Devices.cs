@@ -26,10 +26,12 @@ public static partial class QemuArguments
         [.. SocketChardev(id, socket, more), "-device", $"isa-serial,chardev={id},index={index}"];
 
     private static IEnumerable<string> Display(Input input) => input.Machine.Display == MachineDisplay.None
-        ? ["-display", "none", "-vga", "none"]
+        // A VNC server that listens nowhere: it tells us the leds of the guest's keyboard, see QemuLeds.
+        ? ["-display", "none", "-vga", "none", "-vnc", "none"]
         :
         [
-            "-vnc", $"unix:{Escape(MachinePaths.CheckSocket(input.Paths.VncSocket))}",
+            // Else a viewer that wants to be alone would end our connection, and be in the way of it.
+            "-vnc", $"unix:{Escape(MachinePaths.CheckSocket(input.Paths.VncSocket))},share=ignore",
             "-vga", "none",
             "-device", $"VGA,id=kvmswitch-vga,{PciSlots.Display}",
         ];

@@ -205,6 +205,16 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
         return true;
     }
 
+    /// <summary>Sets the leds of the lock keys on the device. The kernel passes on what changes, where there is such a led.</summary>
+    public void ShowLeds(LockLeds lit)
+    {
+        if (!IsForwarding || Source is null) return;
+        Span<InputEvent> frame = stackalloc InputEvent[4];
+        for (ushort code = 0; code < 3; code++) frame[code] = new(EventType.Led, code, (int)lit >> code & 1);
+        frame[3] = InputEvent.Report;
+        _ = Source.Device.Inject(frame);
+    }
+
     public void Dispose() => clone.Dispose();
 
     private bool TryWrite(ReadOnlySpan<InputEvent> events)
