@@ -80,6 +80,8 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
         }
 
         IsGrabbed = true;
+        // Also where it goes back at once: it gets back the leds that it has now.
+        _leds = Source.Device.ReadLeds();
         if (!Source.Drain()) return LendOutcome.Gone;
         if (!Source.Held.IsEmpty)
         {
@@ -88,7 +90,6 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
             return LendOutcome.KeyDown;
         }
 
-        _leds = Source.Device.ReadLeds();
         return LendOutcome.Lent;
     }
 
