@@ -1,5 +1,7 @@
 using KvmSwitch.Daemon.Machines;
+using KvmSwitch.Demo.Harness;
 using KvmSwitch.Linux.Input;
+using KvmSwitch.Qmp;
 using Xunit;
 
 namespace KvmSwitch.SystemTests;
@@ -12,18 +14,18 @@ public sealed class LedScenarios(SharedDemo demo)
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact(Timeout = 300_000)]
-    public async Task What_the_guest_lights_is_told()
+    public async Task What_the_guest_lights_when_a_lock_key_is_pressed_is_told()
     {
         await SettleAsync();
         await using var leds = await QemuLeds.OpenAsync(demo.Guest.Qmp, TimeProvider.System, Stop);
-        Assert.NotNull(leds);
-        await using var states = leds.ReadAllAsync(Stop).GetAsyncEnumerator(Stop);
+        await using var states = leds!.ReadAllAsync(Stop).GetAsyncEnumerator(Stop);
+        await ShowsAsync(states, LockLeds.None);
 
-        foreach (var (name, led) in new[] { ("capslock", LockLeds.Caps), ("numlock", LockLeds.Num), ("scrolllock", LockLeds.Scroll) })
+        foreach (var (key, led) in new[] { ("caps_lock", LockLeds.Caps), ("num_lock", LockLeds.Num) })
         {
-            await SwitchAsync(name, 1);
+            await demo.Guest.Qmp.SendKeyAsync(key);
             await ShowsAsync(states, led);
-            await SwitchAsync(name, 0);
+            await demo.Guest.Qmp.SendKeyAsync(key);
             await ShowsAsync(states, LockLeds.None);
         }
     }
@@ -32,7 +34,7 @@ public sealed class LedScenarios(SharedDemo demo)
     public async Task Who_comes_later_is_told_what_is_lit_by_then()
     {
         await SettleAsync();
-        await SwitchAsync("capslock", 1);
+        await demo.Guest.Qmp.SendKeyAsync("caps_lock");
         try
         {
             for (var connections = 0; connections < 3; connections++)
@@ -44,20 +46,37 @@ public sealed class LedScenarios(SharedDemo demo)
         }
         finally
         {
-            await SwitchAsync("capslock", 0);
+            await demo.Guest.Qmp.SendKeyAsync("caps_lock");
         }
     }
 
-    /// <summary>The guest loads the drivers of keyboards last.</summary>
+    [Fact(Timeout = 300_000)]
+    public async Task The_daemon_asks_where_something_is_relayed_and_again_after_its_own_restart()
+    {
+        await using var host = await DemoHost.CreateAsync(SharedDemo.Inputs, Stop, text => text + "\n[device.typing]\nroute = \"input\"\nport = \"9-9\"\n");
+        await host.StartDaemonAsync(Stop);
+        await host.RunAsync(Stop, "vm", "start", "demo");
+        await using var qmp = await host.ConnectQmpAsync(Stop);
+        await HasViewersAsync(qmp, 1);
+
+        await host.EndDaemonAsync(ProcessSignal.Kill, Stop);
+        await HasViewersAsync(qmp, 0);
+        await host.StartDaemonAsync(Stop);
+        await HasViewersAsync(qmp, 1);
+
+        Assert.DoesNotContain("leds", host.ReadLog(), StringComparison.Ordinal);
+    }
+
+    private static Task HasViewersAsync(QmpClient qmp, int count) => Condition.HoldsAsync(
+        async () => (await qmp.ExecuteAsync("query-vnc-servers", cancellationToken: Stop))[0].GetProperty("clients").GetArrayLength() == count,
+        $"the VNC server has {count} clients", Patience, Stop);
+
+    /// <summary>The guest loads the driver of its keyboard last.</summary>
     private async Task SettleAsync()
     {
         await demo.SettleAsync();
         await demo.Guest.Console.RunAsync("until ls /sys/class/leds | grep -q capslock; do sleep 0.1; done", Patience, Stop);
     }
-
-    /// <summary>On every keyboard that the guest has.</summary>
-    private async Task SwitchAsync(string led, int brightness) => await demo.Guest.Console.RunAsync(
-        $"for led in /sys/class/leds/*::{led}; do echo {brightness} > $led/brightness; done", Patience, Stop);
 
     private static async Task ShowsAsync(IAsyncEnumerator<LockLeds> states, LockLeds expected)
     {

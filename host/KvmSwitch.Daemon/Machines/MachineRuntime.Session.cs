@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.GuestTools;
@@ -189,9 +190,9 @@ internal sealed partial class MachineRuntime
         {
             LogBadLeds(Id, broken.Message);
         }
-        catch (Exception end) when (end is QmpException or IOException or OperationCanceledException)
+        catch (Exception end) when (end is QmpException or IOException or SocketException or OperationCanceledException)
         {
-            LogNoLeds(Id, end.Message);
+            if (!cancellationToken.IsCancellationRequested) LogNoLeds(Id, end.Message);
         }
         finally
         {
