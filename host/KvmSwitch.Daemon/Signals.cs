@@ -3,6 +3,7 @@ using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
 using KvmSwitch.Daemon.Machines;
 using KvmSwitch.Daemon.Routes;
+using KvmSwitch.Linux.Input;
 using KvmSwitch.Proto.V1;
 
 namespace KvmSwitch.Daemon;
@@ -36,6 +37,10 @@ internal sealed class Signals : IMachineListener, IGuestListener
 
     public bool IsGivenUp(MachineId machine) =>
         _actors is { } actors && actors.Switcher.Current.Find(machine) is not { AgentLive: true } && !actors.Sides.HasKeyboard;
+
+    public bool WantsLeds => _actors?.Sides.Input is { IsRelaying: true };
+
+    public void LedsChanged(MachineId machine, LockLeds? leds) => _actors?.Sides.Input?.ShowLeds(machine, leds);
 
     public void AgentConnected(MachineId machine, long session)
     {

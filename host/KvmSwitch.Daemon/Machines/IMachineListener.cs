@@ -1,4 +1,5 @@
 using KvmSwitch.Core;
+using KvmSwitch.Linux.Input;
 
 namespace KvmSwitch.Daemon.Machines;
 
@@ -17,4 +18,12 @@ internal interface IMachineListener
 
     /// <summary>The guest gives no sign of life, and the host has no keyboard left: what the guest holds matters more than it.</summary>
     bool IsGivenUp(MachineId machine) => false;
+
+    /// <summary>Somebody shows the leds of guests: only then are they asked for.</summary>
+    bool WantsLeds => false;
+
+    /// <param name="leds">What the guest's keyboard shows now. Null: not known any more.</param>
+    void LedsChanged(MachineId machine, LockLeds? leds)
+    {
+    }
 }

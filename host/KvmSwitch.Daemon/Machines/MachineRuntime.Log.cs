@@ -23,6 +23,12 @@ internal sealed partial class MachineRuntime
     [LoggerMessage(1106, LogLevel.Warning, "{Machine}: the guest does not let go of {Device}; what is done to it: {Means}")]
     private partial void LogPersuading(MachineId machine, DeviceId device, Persuasion means);
 
+    [LoggerMessage(1107, LogLevel.Debug, "{Machine}: the guest's leds aren't told, or not any more: {Reason}")]
+    private partial void LogNoLeds(MachineId machine, string reason);
+
+    [LoggerMessage(1108, LogLevel.Warning, "{Machine}: the guest's leds aren't shown any more: {Reason}")]
+    private partial void LogBadLeds(MachineId machine, string reason);
+
     [LoggerMessage(1104, LogLevel.Debug, "{Machine}: no QMP session: {Reason}")]
     private partial void LogNoSession(MachineId machine, string reason);
 }

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using KvmSwitch.Core;
 using KvmSwitch.Daemon.GuestTools;
@@ -143,6 +144,8 @@ internal sealed partial class MachineRuntime
         var guestEnded = false;
         var read = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var exit = _process is { } process ? HangUpAfterExitAsync(client, process.Exited, read.Task) : Task.CompletedTask;
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token);
+        var leds = FollowLedsAsync(client, over.Token);
         try
         {
             await foreach (var happened in events.ReadAllAsync(_closing.Token))
@@ -162,13 +165,39 @@ internal sealed partial class MachineRuntime
         finally
         {
             read.SetResult();
+            await over.CancelAsync();
             events.Dispose();
             await client.DisposeAsync();
             await exit;
+            await leds;
         }
 
         _client = null;
         if (!_closing.IsCancellationRequested) await AfterSessionAsync(guestEnded);
+    }
+
+    /// <summary>Tells what the leds of the guest show for as long as the session lasts. A machine that doesn't tell them does without.</summary>
+    private async Task FollowLedsAsync(QmpClient client, CancellationToken cancellationToken)
+    {
+        if (!listener.WantsLeds) return;
+        try
+        {
+            await using var leds = await QemuLeds.OpenAsync(client, clock, cancellationToken);
+            if (leds is null) LogNoLeds(Id, "it has no VNC server");
+            else await foreach (var lit in leds.ReadAllAsync(cancellationToken)) listener.LedsChanged(Id, lit);
+        }
+        catch (Exception broken) when (broken is InvalidDataException or TimeoutException)
+        {
+            LogBadLeds(Id, broken.Message);
+        }
+        catch (Exception end) when (end is QmpException or IOException or SocketException or OperationCanceledException)
+        {
+            if (!cancellationToken.IsCancellationRequested) LogNoLeds(Id, end.Message);
+        }
+        finally
+        {
+            listener.LedsChanged(Id, null);
+        }
     }
 
     /// <summary>The stream ends with QEMU, after its last words. Only where a child of QEMU keeps it open it is ended here.</summary>

@@ -26,13 +26,18 @@ public static partial class QemuArguments
         [.. SocketChardev(id, socket, more), "-device", $"isa-serial,chardev={id},index={index}"];
 
     private static IEnumerable<string> Display(Input input) => input.Machine.Display == MachineDisplay.None
-        ? ["-display", "none", "-vga", "none"]
+        ? ["-display", "none", "-vga", "none", .. LedTeller(input)]
         :
         [
-            "-vnc", $"unix:{Escape(MachinePaths.CheckSocket(input.Paths.VncSocket))}",
+            // Else a viewer that wants to be alone would keep out the one that is told the leds.
+            "-vnc", $"unix:{Escape(MachinePaths.CheckSocket(input.Paths.VncSocket))},share=ignore",
             "-vga", "none",
             "-device", $"VGA,id=kvmswitch-vga,{PciSlots.Display}",
         ];
+
+    // A VNC server that listens nowhere tells us the leds of the guest's keyboard, see QemuLeds. Somebody else's does so too, and must stay
+    // the first one: that is the one that QEMU means by "vnc".
+    private static IEnumerable<string> LedTeller(Input input) => input.Machine.ExtraArguments.Contains("-vnc") ? [] : ["-vnc", "none"];
 
     private static IEnumerable<string> Disks(Input input) => input.Machine.Disks.SelectMany(IEnumerable<string> (disk, i) =>
     [

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using KvmSwitch.Core;
 
@@ -16,6 +17,7 @@ public sealed class HostInput : IAsyncDisposable
     private readonly Action<string> _warn;
     private readonly ImmutableArray<InputRelay> _relays;
     private readonly Dictionary<InputSource, InputRelay?> _sources = [];
+    private readonly ConcurrentDictionary<MachineId, GuestLeds> _leds = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly UeventHub _changes = new();
     private readonly TaskCompletionSource _looked = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -62,6 +64,13 @@ public sealed class HostInput : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>Some device is relayed, so that a guest's leds can be shown.</summary>
+    public bool IsRelaying => !_relays.IsEmpty;
+
+    /// <summary>Has the leds of a machine's guest shown on what it has, and on what it gets later. From any thread, and quick.</summary>
+    /// <param name="leds">Null: they aren't known any more. What shows them stays as it is.</param>
+    public void ShowLeds(MachineId machine, LockLeds? leds) => _leds.GetOrAdd(machine, id => new(_loop, now => ShowOnRelays(id, now))).Tell(leds);
 
     public async ValueTask DisposeAsync()
     {
@@ -118,6 +127,11 @@ public sealed class HostInput : IAsyncDisposable
             var stray = _sources.FirstOrDefault(pair => pair.Value is null && pair.Key.Device.Node.Key == node.Key).Key;
             if (stray is not null) Reopen(stray);
         });
+    }
+
+    private void ShowOnRelays(MachineId machine, LockLeds? leds)
+    {
+        foreach (var relay in _relays) relay.ShowLeds(machine, leds);
     }
 
     private void Hush()

@@ -129,6 +129,51 @@ public sealed class InputScenarios(LabHost lab)
     }
 
     [Fact(Timeout = 600_000)]
+    public async Task The_guests_caps_lock_is_lit_on_a_relayed_keyboard_for_as_long_as_the_guest_has_it()
+    {
+        await lab.SettleAsync();
+        var atHome = await CapsLockAsync();
+        await lab.RunAsync("give", "typing");
+        await ShowsCapsLockAsync("0");
+
+        await lab.Hardware.PressAsync("relay-board", "caps_lock", Stop);
+        await ShowsCapsLockAsync("1");
+        await lab.RunAsync("take", "typing");
+        Assert.Equal(atHome, await CapsLockAsync());
+
+        // What is lent or replugged later shows what the guest has by then.
+        await lab.RunAsync("give", "typing");
+        await ShowsCapsLockAsync("1");
+        await lab.Hardware.UnplugAsync("relay-board", Stop);
+        await lab.WaitForPlacementAsync("typing", "absent");
+        await lab.Hardware.PlugAsync("relay-board", Stop);
+        await lab.WaitForPlacementAsync("typing", "win");
+        await ShowsCapsLockAsync("1");
+
+        await lab.Hardware.PressAsync("relay-board", "caps_lock", Stop);
+        await ShowsCapsLockAsync("0");
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task A_new_daemon_learns_what_the_guests_leds_show()
+    {
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+        await lab.Hardware.PressAsync("relay-board", "caps_lock", Stop);
+        await ShowsCapsLockAsync("1");
+
+        await lab.KillDaemonAsync();
+        await lab.Shell.RunAsync($"echo 0 > {await CapsLockFileAsync()}", Stop);
+        await ShowsCapsLockAsync("0");
+        await lab.SettleAsync();
+        await lab.RunAsync("give", "typing");
+        await ShowsCapsLockAsync("1");
+
+        await lab.Hardware.PressAsync("relay-board", "caps_lock", Stop);
+        await ShowsCapsLockAsync("0");
+    }
+
+    [Fact(Timeout = 600_000)]
     public async Task Desktops_are_told_to_ignore_what_the_relay_makes()
     {
         await lab.SettleAsync();
@@ -138,6 +183,16 @@ public sealed class InputScenarios(LabHost lab)
             "for d in /sys/class/input/event*; do case $(cat $d/device/phys) in kvmswitch/*) udevadm info --query=property --property=LIBINPUT_IGNORE_DEVICE --value $d; stat -c %a:%u /dev/input/${d##*/};; esac; done", Stop);
         Assert.Equal(["1", "600:0"], marks.Split('\n').Distinct());
     }
+
+    /// <summary>What the keyboard itself shows in the host: 1 for lit.</summary>
+    private async Task<string> CapsLockAsync() => await lab.Shell.RunAsync($"cat {await CapsLockFileAsync()}", Stop);
+
+    private async Task ShowsCapsLockAsync(string brightness) => await lab.Shell.RunAsync(
+        $"timeout 60 sh -c 'until [ \"$(cat {await CapsLockFileAsync()})\" = {brightness} ]; do sleep 0.1; done'", Stop);
+
+    // While it is replugged there is none.
+    private async Task<string> CapsLockFileAsync() =>
+        $"/sys/bus/usb/devices/{await lab.PortAsync("rear:3")}:*/*/input/input*/input*::capslock/brightness";
 
     private async Task DoubleTapAsync()
     {

@@ -16,6 +16,8 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
 
     internal FakeFdSets FdSets { get; } = new();
 
+    internal FakeVncServer Vnc { get; } = new(options.HasVnc);
+
     internal FakeBlockNodes BlockNodes => field ??= new(FdSets);
 
     internal string RunState { get; private set; } = options.Running ? "running" : "prelaunch";
@@ -44,6 +46,9 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
         "qom-list" => FakeQom.List(command.Arguments, _devices),
         "qom-get" => FakeQom.Get(command.Arguments, _devices),
         "qom-set" => FakeQom.Set(command.Arguments, _devices),
+        "query-vnc-servers" => Vnc.List(),
+        "getfd" => Vnc.Take(command.Arguments, descriptor()),
+        "add_client" => Vnc.Add(command.Arguments),
         "add-fd" => FdSets.Add(command.Arguments, descriptor()),
         "remove-fd" => FdSets.Remove(command.Arguments),
         "blockdev-add" => BlockNodes.Add(command.Arguments),
@@ -90,7 +95,11 @@ internal sealed class FakeMachine(FakeQemuOptions options) : IDisposable
         FdSets.Close(id);
     }
 
-    public void Dispose() => FdSets.Dispose();
+    public void Dispose()
+    {
+        FdSets.Dispose();
+        Vnc.Dispose();
+    }
 
     internal void Put(FakeDevice device) => _devices.Add(device.Id, device);
 

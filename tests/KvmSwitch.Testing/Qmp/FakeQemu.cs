@@ -50,6 +50,9 @@ public sealed class FakeQemu : IAsyncDisposable
     /// <summary>The names of the block nodes that exist now.</summary>
     public IReadOnlyCollection<string> BlockNodes => Locked(() => _machine.BlockNodes.Names);
 
+    /// <summary>The next client of its VNC server, to which nothing was said yet.</summary>
+    public ValueTask<FakeVnc> AcceptVncAsync(CancellationToken cancellationToken) => _machine.Vnc.Clients.ReadAsync(cancellationToken);
+
     /// <summary>QAPI's <c>RunState</c> word.</summary>
     public string RunState => Locked(() => _machine.RunState);
 

@@ -15,6 +15,9 @@ public sealed record FakeQemuOptions
     /// <summary>Whether the guest shuts down when it is asked to (ACPI).</summary>
     public bool ShutsDownOnPowerdown { get; init; } = true;
 
+    /// <summary>Whether it has a VNC server, which listens nowhere.</summary>
+    public bool HasVnc { get; init; }
+
     /// <summary>The devices of its command line.</summary>
     public ImmutableArray<FakeDevice> Devices { get; init; } =
         [new("xhci", "qemu-xhci", new JsonObject()), new("rp1", "pcie-root-port", new JsonObject())];

@@ -6,6 +6,7 @@ using KvmSwitch.Core;
 using KvmSwitch.Daemon.Configuration;
 using KvmSwitch.Daemon.Guests;
 using KvmSwitch.Daemon.Machines;
+using KvmSwitch.Linux.Input;
 using KvmSwitch.Testing.Qmp;
 using KvmSwitch.Tests.Guests;
 using Microsoft.Extensions.Logging;
@@ -38,13 +39,16 @@ internal sealed class MachineRig : IAsyncDisposable
 
     public RecordedMachine Told { get; } = new();
 
+    public IEnumerable<string> Warnings => _log.Lines.Where(line => line.Level == LogLevel.Warning).Select(line => line.Text.Trim());
+
     private string Socket => _folder["qmp.sock"];
 
     public static MachineRig Create(FakeQemuOptions? options = null) => new(options);
 
-    public static async Task<MachineRig> ConnectedAsync(FakeQemuOptions? options = null)
+    public static async Task<MachineRig> ConnectedAsync(FakeQemuOptions? options = null, bool wantsLeds = false)
     {
         var rig = new MachineRig(options);
+        rig.Told.WantsLeds = wantsLeds;
         Assert.True(await rig.Runtime.TryConnectAsync(CancellationToken.None).WaitAsync(Patience));
         await rig.Told.WaitForAsync("up");
         return rig;
@@ -114,6 +118,10 @@ internal sealed class RecordedMachine : IMachineListener
     public bool GivesUp { get; set; }
 
     public bool IsGivenUp(MachineId machine) => GivesUp;
+
+    public bool WantsLeds { get; set; }
+
+    public void LedsChanged(MachineId machine, LockLeds? leds) => _told.Writer.TryWrite(leds is { } lit ? $"leds {lit}" : "leds unknown");
 
     public async Task WaitForAsync(string expected)
     {

@@ -9,6 +9,8 @@ namespace KvmSwitch.Tests.Daemon;
 /// <summary>The machine's side of handoffs, on a QMP socket.</summary>
 public sealed class MachineRuntimeTests
 {
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
     [Fact]
     public async Task A_device_is_attached_at_its_port_seen_and_detached()
     {
@@ -176,6 +178,59 @@ public sealed class MachineRuntimeTests
     }
 
     [Fact]
+    public async Task What_the_guests_leds_show_is_told_for_as_long_as_the_session_lasts()
+    {
+        await using var rig = await MachineRig.ConnectedAsync(new() { HasVnc = true }, wantsLeds: true);
+        using (var vnc = await VncAsync(rig))
+        {
+            await vnc.TellAsync(4, Stop);
+            await rig.Told.WaitForAsync("leds Caps");
+            await vnc.TellAsync(3, Stop);
+            await rig.Told.WaitForAsync("leds Num, Scroll");
+            rig.Qemu.DropClient();
+            await rig.Told.WaitForAsync("leds unknown");
+            Assert.Null(await vnc.ReadAsync(Stop));
+        }
+
+        await rig.EndsInTimeAsync(rig.Told.WaitForAsync("up"));
+        using var next = await VncAsync(rig);
+        await next.TellAsync(2, Stop);
+        await rig.Told.WaitForAsync("leds Num");
+        Assert.Empty(rig.Warnings);
+    }
+
+    [Fact]
+    public async Task Nonsense_about_leds_is_warned_of_once_and_the_machine_goes_on()
+    {
+        await using var rig = await MachineRig.ConnectedAsync(new() { HasVnc = true }, wantsLeds: true);
+        using var vnc = await VncAsync(rig);
+        await vnc.SayAsync([77, 77, 77, 77], Stop);
+        await rig.Told.WaitForAsync("leds unknown");
+
+        Assert.Equal(["win: the guest's leds aren't shown any more: QEMU's VNC server sent a message of type 77"], rig.Warnings);
+        await rig.AttachAsync(MachineRig.Keyboard);
+        Assert.Equal(["keyboard"], await rig.ObserveAsync());
+    }
+
+    [Fact]
+    public async Task A_QEMU_without_VNC_does_without()
+    {
+        await using var rig = await MachineRig.ConnectedAsync(wantsLeds: true);
+        await rig.Told.WaitForAsync("leds unknown");
+        Assert.DoesNotContain(rig.Qemu.Commands, command => command.Name is "getfd" or "add_client");
+        Assert.Empty(rig.Warnings);
+        await rig.AttachAsync(MachineRig.Keyboard);
+    }
+
+    [Fact]
+    public async Task Leds_that_nobody_shows_are_not_asked_for()
+    {
+        await using var rig = await MachineRig.ConnectedAsync(new() { HasVnc = true });
+        await rig.AttachAsync(MachineRig.Keyboard);
+        Assert.DoesNotContain(rig.Qemu.Commands, command => command.Name is "query-vnc-servers" or "add_client");
+    }
+
+    [Fact]
     public async Task A_reset_a_panic_and_a_shutdown_are_told_at_once()
     {
         await using var rig = await MachineRig.ConnectedAsync();
@@ -254,6 +309,14 @@ public sealed class MachineRuntimeTests
         await told.WaitForAsync("lost guest-shutdown");
         await told.WaitForAsync("lost machine-exit");
         Assert.Equal(MachineStatus.Off, runtime.Status);
+    }
+
+    /// <summary>The daemon's connection to the VNC server, past the handshake.</summary>
+    private static async Task<FakeVnc> VncAsync(MachineRig rig)
+    {
+        var vnc = await rig.Qemu.AcceptVncAsync(Stop).AsTask().WaitAsync(MachineRig.Patience, Stop);
+        await vnc.GreetAsync(Stop).WaitAsync(MachineRig.Patience, Stop);
+        return vnc;
     }
 
     private static string? Text(FakeDevice device, string property) => (string?)device.Properties[property];

@@ -97,6 +97,29 @@ public sealed class HostInputTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_leds_of_a_guest_are_shown_on_what_it_has_the_last_state_in_the_end()
+    {
+        var keyboard = _kernel.Plug("Keyboard", "1-4");
+        await StartAsync();
+        Assert.True(Input.IsRelaying);
+        using var attachment = await Side.PrepareAsync(Desk, Qemu, force: false, Token);
+        Input.ShowLeds(Machine, LockLeds.Num);
+        await Side.LendAsync(Desk, Machine, Token);
+        Assert.Equal(LockLeds.Num, (LockLeds)keyboard.Leds);
+
+        for (var i = 0; i < 10_000; i++) Input.ShowLeds(Machine, (LockLeds)(i % 8));
+        Input.ShowLeds(Machine, LockLeds.Caps);
+        await UntilAsync(() => (LockLeds)keyboard.Leds == LockLeds.Caps);
+
+        await Side.RecallAsync(Desk, Token);
+        Assert.Equal(LockLeds.None, (LockLeds)keyboard.Leds);
+        Input.ShowLeds(Machine, null);
+        await LookAsync(Desk);
+        await Side.LendAsync(Desk, Machine, Token);
+        Assert.Equal(LockLeds.None, (LockLeds)keyboard.Leds);
+    }
+
+    [Fact]
     public async Task A_lending_that_is_given_up_does_not_happen_later()
     {
         var keyboard = _kernel.Plug("Keyboard", "1-4");

@@ -340,6 +340,61 @@ public sealed class InputRelayTests : IDisposable
     }
 
     [Fact]
+    public void What_the_guests_leds_show_is_lit_while_lent_and_as_before_when_it_is_back()
+    {
+        var keyboard = _bench.Plug();
+        keyboard.Set(LockLeds.Num);
+        _bench.Offer();
+        _ = _bench.Relay.LendAsync(RelayBench.Machine);
+
+        _bench.Relay.ShowLeds(RelayBench.Machine, LockLeds.Caps | LockLeds.Scroll);
+        Assert.Equal(LockLeds.Caps | LockLeds.Scroll, (LockLeds)keyboard.Leds);
+        _bench.Relay.ShowLeds(RelayBench.Machine, LockLeds.None);
+        Assert.Equal(LockLeds.None, (LockLeds)keyboard.Leds);
+
+        _ = _bench.Relay.ReturnAsync();
+        _bench.Work.Finish();
+        Assert.Equal(LockLeds.Num, (LockLeds)keyboard.Leds);
+        _bench.Relay.ShowLeds(RelayBench.Machine, LockLeds.Caps);
+        Assert.Equal(LockLeds.Num, (LockLeds)keyboard.Leds);
+    }
+
+    [Fact]
+    public void What_is_lent_or_replugged_later_shows_what_the_guests_leds_show_by_then()
+    {
+        var keyboard = _bench.Plug();
+        _bench.Offer();
+        _bench.Relay.ShowLeds(RelayBench.Machine, LockLeds.Num);
+        _bench.Relay.ShowLeds(RelayBench.Machine, LockLeds.Caps);
+        Assert.Equal(LockLeds.None, (LockLeds)keyboard.Leds);
+
+        _ = _bench.Relay.LendAsync(RelayBench.Machine);
+        Assert.Equal(LockLeds.Caps, (LockLeds)keyboard.Leds);
+
+        _bench.Kernel.Unplug(keyboard);
+        _bench.Pump();
+        var again = _bench.Plug();
+        Assert.Equal(LockLeds.Caps, (LockLeds)again.Leds);
+        Assert.True(again.IsGrabbed);
+    }
+
+    [Fact]
+    public void The_leds_of_another_guest_and_those_that_are_not_known_any_more_change_nothing()
+    {
+        var keyboard = _bench.PlugAndLend();
+        _bench.Relay.ShowLeds(MachineId.Parse("other"), LockLeds.Scroll);
+        Assert.Equal(LockLeds.None, (LockLeds)keyboard.Leds);
+
+        _bench.Relay.ShowLeds(RelayBench.Machine, LockLeds.Caps);
+        _bench.Relay.ShowLeds(RelayBench.Machine, null);
+        Assert.Equal(LockLeds.Caps, (LockLeds)keyboard.Leds);
+        _ = _bench.Relay.ReturnAsync();
+        _bench.Work.Finish();
+        _ = _bench.Relay.LendAsync(RelayBench.Machine);
+        Assert.Equal(LockLeds.None, (LockLeds)keyboard.Leds);
+    }
+
+    [Fact]
     public void The_keys_of_a_chord_are_taken_back_from_the_guest_and_the_last_never_arrives()
     {
         _bench.Hotkeys.Watch([Chord.Parse("ctrl+alt+h")]);

@@ -30,12 +30,16 @@ internal sealed class RelayBench : IDisposable
     /// <summary>What the host hears, of all nodes ever plugged in.</summary>
     public EventLog Host { get; } = new();
 
+    /// <summary>What the host shows on whatever is plugged in.</summary>
+    public LockLeds HostLeds { get; init; }
+
     /// <summary>The first clone, of the keyboard.</summary>
     public FakeClone Clone => Kernel.Clones.First();
 
     public FakeInputDevice Plug(InputCapabilities? capabilities = null)
     {
         var device = Kernel.Plug("Keyboard", "1-4", capabilities, Host);
+        device.Set(HostLeds);
         Open(device);
         return device;
     }

@@ -11,6 +11,9 @@ public sealed class RelayPropertyTests
 {
     private static readonly int[] Keys = [29, 56, 35, 30, 42, 97];
 
+    // What the host shows on a keyboard that is at home.
+    private const LockLeds HostLeds = LockLeds.Num;
+
     // Of the kinds of events, the last two are keys that go down at the very moment of a grab.
     private const int Certain = 17, All = 19;
 
@@ -38,7 +41,7 @@ public sealed class RelayPropertyTests
     /// <summary>A life of a keyboard, until all its keys are up and it is home; with all that has to hold for any.</summary>
     private static RelayBench Live((int Kind, int Key)[] life)
     {
-        var bench = new RelayBench();
+        var bench = new RelayBench { HostLeds = HostLeds };
         bench.Hotkeys.Watch([Chord.Parse("ctrl+alt+h"), Chord.Parse("rightctrl rightctrl"), Chord.Parse("leftshift+leftctrl")]);
         var keyboard = bench.Plug();
         var clock = keyboard.Clock;
@@ -56,6 +59,7 @@ public sealed class RelayPropertyTests
         Holds(HeardTwice(bench) == 0, "both sides heard one press", bench, life);
         Holds(bench.Kernel.Clones.All(clone => IsBalanced(clone.Guest)), "down and up don't alternate in the guest", bench, life);
         Holds(!keyboard.IsGrabbed, "still grabbed", bench, life);
+        Holds((LockLeds)keyboard.Leds == HostLeds, "the host's leds are not as they were", bench, life);
         return bench;
     }
 
@@ -76,7 +80,10 @@ public sealed class RelayPropertyTests
             case <= 7: now.Release(key); break;
             case 8: now.Repeat(key); break;
             case <= 10: bench.Pump(); break;
-            case 11: _ = bench.Relay.OfferAsync(); break;
+            case 11:
+                _ = bench.Relay.OfferAsync();
+                bench.Relay.ShowLeds(RelayBench.Machine, (LockLeds)(key % 8));
+                break;
             case <= 13: _ = bench.Relay.LendAsync(RelayBench.Machine); break;
             case 14: _ = bench.Relay.ReturnAsync(); break;
             case 15: bench.Work.Step(); break;

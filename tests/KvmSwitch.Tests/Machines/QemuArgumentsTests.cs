@@ -58,6 +58,15 @@ public sealed class QemuArgumentsTests
     }
 
     [Fact]
+    public void Somebody_elses_VNC_server_stays_the_only_one()
+    {
+        var machine = Parse("[machine.win]|extra_arguments = [\"-vnc\", \":1,password=on\"]");
+        var arguments = Build(machine, PathsOf(machine));
+        Assert.Equal(":1,password=on", arguments[arguments.IndexOf("-vnc") + 1]);
+        Assert.Single(arguments, "-vnc");
+    }
+
+    [Fact]
     public void The_machine_keeps_its_UUID_and_MAC_address_unless_its_name_or_host_changes()
     {
         var (win, other) = (Parse("[machine.win]"), Parse("[machine.other]"));

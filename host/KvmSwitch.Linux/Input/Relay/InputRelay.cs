@@ -17,6 +17,7 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
     private const int Attempts = 5;
     private readonly RelayClones _clones = new(device, surroundings);
     private readonly List<TaskCompletionSource> _returns = [];
+    private readonly Dictionary<MachineId, LockLeds> _leds = [];
     private Phase _phase;
     private MachineId _machine;
     private Lending? _lending;
@@ -88,6 +89,14 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _returns.Add(done);
         return done.Task;
+    }
+
+    /// <summary>The leds of a machine's guest, shown while the device is lent to it. Null: not known any more; what is lit stays.</summary>
+    public void ShowLeds(MachineId machine, LockLeds? leds)
+    {
+        if (leds is { } lit) _leds[machine] = lit;
+        else _leds.Remove(machine);
+        if (_phase == Phase.Lent && _machine == machine) ShowLeds();
     }
 
     /// <summary>After each reading of one of its nodes.</summary>
@@ -164,6 +173,7 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
         {
             _phase = Phase.Lent;
             foreach (var node in _clones.Nodes) node.BeginForwarding();
+            ShowLeds();
             EndLending(null);
             return;
         }
@@ -178,6 +188,12 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
         {
             EndLending(Problem(Failure.Refused, "can't be handed over while keys are being pressed; let go of them and try again"));
         }
+    }
+
+    private void ShowLeds()
+    {
+        if (!_leds.TryGetValue(_machine, out var lit)) return;
+        foreach (var node in _clones.Nodes) node.ShowLeds(lit);
     }
 
     /// <summary>Something of a device that is lent was plugged in again: it goes where the device is.</summary>

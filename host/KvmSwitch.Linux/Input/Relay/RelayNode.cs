@@ -80,6 +80,8 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
         }
 
         IsGrabbed = true;
+        // Also where it goes back at once: it gets back the leds that it has now.
+        _leds = Source.Device.ReadLeds();
         if (!Source.Drain()) return LendOutcome.Gone;
         if (!Source.Held.IsEmpty)
         {
@@ -88,7 +90,6 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
             return LendOutcome.KeyDown;
         }
 
-        _leds = Source.Device.ReadLeds();
         return LendOutcome.Lent;
     }
 
@@ -203,6 +204,16 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
         _told[0] = InputEvent.Report;
         _ = Source.Device.Inject(_told.AsSpan(0, 1));
         return true;
+    }
+
+    /// <summary>Sets the leds of the lock keys on the device. The kernel passes on what changes, where there is such a led.</summary>
+    public void ShowLeds(LockLeds lit)
+    {
+        if (!IsForwarding || Source is null) return;
+        Span<InputEvent> frame = stackalloc InputEvent[4];
+        for (ushort code = 0; code < 3; code++) frame[code] = new(EventType.Led, code, (int)lit >> code & 1);
+        frame[3] = InputEvent.Report;
+        _ = Source.Device.Inject(frame);
     }
 
     public void Dispose() => clone.Dispose();

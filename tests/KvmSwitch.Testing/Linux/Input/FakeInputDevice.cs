@@ -93,6 +93,12 @@ public sealed class FakeInputDevice
         if (_held.Remove(key)) Handle(EventType.Key, (ushort)key, 0);
     });
 
+    /// <summary>The host has its leds so.</summary>
+    public void Set(LockLeds leds)
+    {
+        lock (_gate) _leds = (uint)leds;
+    }
+
     public void Move(ushort axis, int by) => ByFinger(() => Deliver(Stamp(EventType.Relative, axis, by)));
 
     /// <summary>A key that is held repeats.</summary>
