@@ -1,10 +1,10 @@
 namespace KvmSwitch.Linux.Input;
 
 /// <summary>
-/// What the leds of one guest show, on its way to the thread that reads input. A guest may switch them faster than that thread turns:
+/// What the leds of one guest show, on its way to the loop that reads input. A guest may switch them faster than that turns:
 /// then only the last state arrives.
 /// </summary>
-/// <param name="show">Runs on that thread. Null: not known any more.</param>
+/// <param name="show">Runs in that loop. Null: not known any more.</param>
 internal sealed class GuestLeds(InputLoop loop, Action<LockLeds?> show)
 {
     private const int Unknown = -1;

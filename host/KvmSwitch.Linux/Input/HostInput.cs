@@ -81,7 +81,7 @@ public sealed class HostInput : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    /// <summary>Asks a device's relay, on the thread that it belongs to.</summary>
+    /// <summary>Asks a device's relay, in the loop that it belongs to.</summary>
     /// <exception cref="SwitchException">Failed: input can't be read any more.</exception>
     internal async Task<T> AskAsync<T>(Device device, Func<InputRelay, T> question, CancellationToken cancellationToken)
     {

@@ -1,7 +1,7 @@
 namespace KvmSwitch.Linux.Input;
 
 /// <summary>
-/// Opens event nodes as they appear, apart from the thread that reads them: sysfs and open(2) take their time. Clones of ours are
+/// Opens event nodes as they appear, apart from the loop that reads them: sysfs and open(2) take their time. Clones of ours are
 /// never opened.
 /// </summary>
 internal sealed class InputWatch(

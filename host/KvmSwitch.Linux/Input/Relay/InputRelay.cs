@@ -6,7 +6,7 @@ namespace KvmSwitch.Linux.Input;
 /// <summary>
 /// The relay of one device, which may be several event nodes (keyboard, media keys and mouse of one receiver). It is home, or lent
 /// to a machine: grabbed, and its events repeated by clones that live as long as we do, whatever is unplugged meanwhile. If we
-/// die, the kernel drops the grabs and the device is the host's. For the one thread that reads input; tasks that it returns may
+/// die, the kernel drops the grabs and the device is the host's. For the loop that reads input; tasks that it returns may
 /// be awaited anywhere.
 /// </summary>
 internal sealed class InputRelay(Device device, RelaySurroundings surroundings) : IDisposable

@@ -2,7 +2,7 @@ namespace KvmSwitch.Linux.Input;
 
 /// <summary>
 /// One physical event node that we listen to, and where its events go: every key to the hotkeys, and all of it to the clone while
-/// its device is lent. For the one thread that reads input. Nothing allocates per event.
+/// its device is lent. For the loop that reads input. Nothing allocates per event.
 /// </summary>
 internal sealed class InputSource : IPollee, IDisposable
 {

@@ -5,7 +5,7 @@ namespace KvmSwitch.Linux.Input;
 
 /// <summary>
 /// The clones of one device, and which physical node each stands for now. Made when a node is first seen; kept when it goes, for
-/// the next node that can do the same. For the one thread that reads input.
+/// the next node that can do the same. For the loop that reads input.
 /// </summary>
 internal sealed class RelayClones(Device device, RelaySurroundings surroundings) : IDisposable
 {

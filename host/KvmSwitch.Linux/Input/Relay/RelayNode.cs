@@ -17,7 +17,7 @@ internal enum LendOutcome
 
 /// <summary>
 /// A clone, and the physical node whose events it repeats while lent. The clone stays when the physical node goes. Every key that
-/// went down in the clone goes up in it, whatever happens. For the one thread that reads input.
+/// went down in the clone goes up in it, whatever happens. For the loop that reads input.
 /// </summary>
 /// <param name="slot">Its number among all clones that the device ever had: never used again.</param>
 internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDisposable
