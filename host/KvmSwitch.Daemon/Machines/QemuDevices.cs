@@ -20,14 +20,9 @@ internal static class QemuDevices
     /// <summary>Those of ours that QEMU lists.</summary>
     public static async Task<ImmutableDictionary<DeviceId, Holding>> ListAsync(QmpClient client, CancellationToken cancellationToken)
     {
-        var held = ImmutableDictionary.CreateBuilder<DeviceId, Holding>();
-        foreach (var (device, _, type) in await OursAsync(client, cancellationToken))
-        {
-            var stale = !await IsAttachedAsync(client, type, cancellationToken);
-            held[device] = new(IsStale: stale && (!held.TryGetValue(device, out var others) || others.IsStale));
-        }
-
-        return held.ToImmutable();
+        var ours = await OursAsync(client, cancellationToken);
+        var parts = await Task.WhenAll(ours.Select(async part => (part.Device, IsAttached: await IsAttachedAsync(client, part.Object, cancellationToken))));
+        return parts.GroupBy(part => part.Device).ToImmutableDictionary(device => device.Key, device => new Holding(IsStale: !device.Any(part => part.IsAttached)));
     }
 
     /// <summary>Returns once QEMU says that the part is attached: for usb-host, success of device_add alone proves nothing.</summary>
