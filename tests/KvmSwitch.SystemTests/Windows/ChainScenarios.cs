@@ -88,6 +88,7 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         {
             await windows.RunAsync("net.exe", "stop", "KvmSwitchAgent");
             await windows.RunAsync("sc.exe", "delete", "KvmSwitchAgent");
+            await windows.RunAsync(WineDesktop.Agent, "forget");
         });
     }
 
