@@ -55,7 +55,7 @@ internal interface IEjector
 internal interface ILinkListener
 {
     /// <param name="machine">The machine that this guest is; null when not paired.</param>
-    /// <param name="trouble">Why there is no link, one sentence; null while there is one.</param>
+    /// <param name="trouble">What is wrong: why there is no link, or that the clocks are far apart; null when all is well.</param>
     void LinkIs(LinkStanding standing, string? machine, string? trouble);
 
     /// <summary>What the host tells of the switch; null when the link is gone.</summary>

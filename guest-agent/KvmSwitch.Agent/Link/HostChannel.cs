@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
@@ -34,7 +35,7 @@ internal sealed class HostChannel : IDisposable
             tls.ClientCertificateContext = SslStreamCertificateContext.Create(identity, additionalCertificates: null, offline: true);
         channel = GrpcChannel.ForAddress(address.Uri, new()
         {
-            HttpHandler = new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = ConnectTimeout, UseProxy = false },
+            HttpHandler = new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = ConnectTimeout, UseProxy = false, Proxy = new NoProxy() },
             DisposeHttpClient = true,
             MaxReceiveMessageSize = 1024 * 1024,
         });
@@ -61,4 +62,14 @@ internal sealed class HostChannel : IDisposable
     }
 
     public void Dispose() => channel.Dispose();
+
+    /// <summary>The channel looks for a proxy even where none is used, and without one of its own asks Windows to search the network for it.</summary>
+    private sealed class NoProxy : IWebProxy
+    {
+        public ICredentials? Credentials { get; set; }
+
+        public Uri? GetProxy(Uri destination) => null;
+
+        public bool IsBypassed(Uri host) => true;
+    }
 }

@@ -139,9 +139,10 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
     {
         using var channel = new HostChannel(address, ServerTrust.InCa(identity.CaCertificate), certificate);
         // Cancelled by the session itself, in good order: a token here would cut the goodbye off.
-        using var session = new LinkSession(channel.Client.Link(cancellationToken: CancellationToken.None), edges.Devices, edges.Ejector is not null, edges.Time)
+        var call = channel.Client.Link(cancellationToken: CancellationToken.None);
+        using var session = new LinkSession(call, edges.Devices, edges.Ejector is not null, edges.Time)
         {
-            Received = message => dialogue.Hear(message, welcome => Linked(address, welcome.Machine)),
+            Received = message => dialogue.Hear(message, welcome => Linked(address, welcome.Machine, Clocks())),
         };
         dialogue.Begin(session);
         try
@@ -151,7 +152,7 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
         catch (RpcException refused) when (refused.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied)
         {
             throw new LinkRefusedException(
-                $"The host at {address} refuses this guest ({refused.Status.Detail.TrimEnd('.')}): pair it again with 'kvmswitch guest pair' there and '{AgentProgram.Name} join CODE' here.",
+                $"The host at {address} refuses this guest ({refused.Status.Detail.TrimEnd('.')}): pair it again with 'kvmswitch guest pair' there and '{AgentProgram.Name} join CODE' here. {Clocks()}".TrimEnd(),
                 refused);
         }
         catch (RpcException broken)
@@ -162,12 +163,14 @@ internal sealed class LinkLoop(IdentityStore store, LinkEdges edges, string vers
         {
             dialogue.End();
         }
+
+        string? Clocks() => HostClock.Compare(call.ResponseHeadersAsync, edges.Time.GetUtcNow());
     }
 
-    private void Linked(HostAddress address, string machine)
+    private void Linked(HostAddress address, string machine, string? clocks)
     {
-        lines.Say($"Linked to {address} as machine {machine}.");
-        edges.Listener?.LinkIs(LinkStanding.Connected, machine, null);
+        lines.Say($"Linked to {address} as machine {machine}. {clocks}".TrimEnd());
+        edges.Listener?.LinkIs(LinkStanding.Connected, machine, clocks);
     }
 
     private void Say(LinkStanding standing, string? machine, string line)

@@ -27,8 +27,9 @@ internal sealed class GuestTrust(
         using var chain = GuestChain.Create(authority.Certificate, CertificateAuthority.ClientAuthentication);
         if (!chain.Build(certificate) || register.Find(IdOf(certificate)) is not { } guest)
             throw Refuse(StatusCode.Unauthenticated, "the agent's certificate is not one of this host: pair the guest again");
-        if (GuestChain.Moment(certificate.NotAfter) <= time.GetUtcNow())
-            throw Refuse(StatusCode.Unauthenticated, $"the agent's certificate expired on {certificate.NotAfter:yyyy-MM-dd}: pair the guest again");
+        var now = time.GetUtcNow();
+        if (GuestChain.Moment(certificate.NotAfter) is var end && end <= now)
+            throw Refuse(StatusCode.Unauthenticated, $"the agent's certificate expired on {end:yyyy-MM-dd} and the host's clock says {now:yyyy-MM-dd}: set that clock if it is wrong, else pair the guest again");
         if (guest.Revoked)
             throw Refuse(StatusCode.PermissionDenied, "the agent's certificate was revoked: pair the guest again");
         if (!isConfigured(guest.Machine))

@@ -88,6 +88,7 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         {
             await windows.RunAsync("net.exe", "stop", "KvmSwitchAgent");
             await windows.RunAsync("sc.exe", "delete", "KvmSwitchAgent");
+            await windows.RunAsync(WineDesktop.Agent, "forget");
         });
     }
 
@@ -99,7 +100,8 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
             async () => (await windows.RunAsync("net.exe", "start", "KvmSwitchAgent")).ExitCode == 0, "the service is started", WineDesktop.Patience, Stop);
         var at = await linked;
         using var process = Process.GetProcessById(ServiceProcess().Key);
-        output.WriteLine($"linked {(at - process.StartTime).TotalMilliseconds:0} ms after the service's process began; it has {process.WorkingSet64 / 1e6:0} MB resident");
+        output.WriteLine($"linked {(at - process.StartTime).TotalMilliseconds:0} ms after the service's process began; it has {WineProcesses.Memory(process.Id)}");
+        output.WriteLine($"an idle cmd.exe has {WineProcesses.Memory(windows.Processes().First(one => one.Value.EndsWith("cmd.exe", StringComparison.Ordinal)).Key)}");
 
         async Task<DateTime> LinkedAsync()
         {

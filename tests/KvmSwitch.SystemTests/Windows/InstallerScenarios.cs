@@ -97,6 +97,7 @@ public sealed class InstallerScenarios(WineDesktop windows)
 
         var forgotten = await windows.RunAsync(WineDesktop.Agent, "forget");
         Assert.True(forgotten.ExitCode == 0, forgotten.Error);
+        await AssertForgottenAsync();
     }
 
     private static bool IsLive(JsonNode state) => state["machines"]![0]!["agent_live"]!.GetValue<bool>();
@@ -137,5 +138,13 @@ public sealed class InstallerScenarios(WineDesktop windows)
         Assert.Null(await installer.RegistryAsync(Keys, "StartMenu"));
         Assert.False(Directory.Exists(Path.Combine(windows.DriveC, "ProgramData/KvmSwitch")), "the state directory is still there");
         Assert.Empty(Shortcuts());
+        await AssertForgottenAsync();
+    }
+
+    /// <summary>No certificate of ours is left in the machine's store, and no key.</summary>
+    private async Task AssertForgottenAsync()
+    {
+        Assert.DoesNotContain(@"Certificates\", (await windows.RunAsync("reg.exe", "query", @"HKLM\Software\Microsoft\SystemCertificates\My\Certificates")).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("KvmSwitch-", (await windows.RunAsync("reg.exe", "query", @"HKCU\Software\Wine\Crypto\RSA")).Output, StringComparison.Ordinal);
     }
 }

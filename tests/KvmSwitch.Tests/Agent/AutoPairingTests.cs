@@ -106,6 +106,21 @@ public sealed class AutoPairingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_disc_that_is_pulled_out_while_it_is_read_is_said_once_and_the_next_drive_pairs()
+    {
+        offers.All = [new("D:", Code: null, "D: can't be read.")];
+        Start();
+        await journal.ExpectAsync("D: can't be read.");
+        var looks = offers.Looks;
+        await PassTimeAsync(offers.LookedAsync(looks + 2));
+
+        offers.All = [.. offers.All, new("E:", JoinCode.Parse(host.Code()), Problem: null)];
+        offers.Hint();
+        await journal.ExpectAsync("Paired with E:");
+        Assert.Single(journal.All, line => line.StartsWith("D:", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Garbage_is_said_once()
     {
         offers.All = [new("D:", Code: null, "D: holds no pairing code.")];

@@ -66,6 +66,15 @@ public sealed class JoinFileTests : IDisposable
     }
 
     [Fact]
+    public void A_drive_that_fails_half_way_is_said_with_the_way_out()
+    {
+        // A regular file whose first bytes can't be read.
+        File.CreateSymbolicLink(drive.At(JoinFile.Name), "/proc/self/mem");
+        var offer = JoinFile.Read(drive.Path)!;
+        Assert.Matches($@"^{drive.At(JoinFile.Name)} can't be read \(.+\): ask for a new disc on the host with 'kvmswitch guest tools'\.$", offer.Problem);
+    }
+
+    [Fact]
     public void Drives_are_where_block_devices_are_mounted() => Assert.Equal(
         ["/", "/media/my disc", "/mnt/ü"],
         MountedDrives.Roots("""

@@ -140,6 +140,38 @@ public sealed class LinkTests : IDisposable
         Assert.Single(agent.Journal.All, said => said.Contains("refuses this guest", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(-9000)]
+    [InlineData(-2)]
+    [InlineData(9000)]
+    public async Task A_guest_whose_clock_is_wrong_links_and_is_told(int days)
+    {
+        await using var host = await StartPairedAsync();
+        var here = DateTimeOffset.UtcNow.AddDays(days);
+        await using var agent = new RunningAgent(Store, new FakeTimeProvider(here));
+        await (await host.Service.NextLinkAsync()).NextAsync(Kind.Hello);
+        var line = await agent.Journal.ExpectAsync("Linked to");
+        Assert.Matches($@"as machine win\. The clock here says {here:yyyy-MM-dd}, the host's \d{{4}}-\d\d-\d\d: set the one that is wrong\.$", line);
+    }
+
+    [Fact]
+    public async Task A_clock_that_is_wrong_by_hours_is_nobodys_concern()
+    {
+        await using var host = await StartPairedAsync();
+        await using var agent = new RunningAgent(Store, new FakeTimeProvider(DateTimeOffset.UtcNow.AddHours(-13)));
+        await (await host.Service.NextLinkAsync()).NextAsync(Kind.Hello);
+        Assert.EndsWith("as machine win.", await agent.Journal.ExpectAsync("Linked to"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_refusal_tells_of_the_clocks_too()
+    {
+        await using var host = await StartPairedAsync();
+        host.Service.Refusal = new(Grpc.Core.StatusCode.Unauthenticated, "the agent's certificate expired");
+        await using var agent = new RunningAgent(Store, new FakeTimeProvider(DateTimeOffset.UtcNow.AddYears(-10)));
+        Assert.EndsWith("set the one that is wrong.", await agent.Journal.ExpectAsync("refuses this guest"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_newer_host_may_send_fields_and_messages_that_are_unknown_here()
     {

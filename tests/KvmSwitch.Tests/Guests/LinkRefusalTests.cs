@@ -66,7 +66,10 @@ public sealed class LinkRefusalTests
         }
 
         host.Time.Jump = CertificateAuthority.GuestLifetime + TimeSpan.FromDays(1);
-        await AssertRefusedAsync(host, certificate, StatusCode.Unauthenticated, "expired");
+        var end = certificate.NotAfter.ToUniversalTime();
+        await AssertRefusedAsync(
+            host, certificate, StatusCode.Unauthenticated,
+            $"expired on {end:yyyy-MM-dd} and the host's clock says {host.Time.GetUtcNow():yyyy-MM-dd}: set that clock if it is wrong");
     }
 
     [Fact]

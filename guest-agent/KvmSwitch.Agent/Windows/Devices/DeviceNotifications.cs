@@ -17,11 +17,15 @@ internal sealed unsafe class DeviceNotifications : IDeviceHints
     private const uint AllInterfaces = 1;
     private const uint AllInstances = 2;
 
+    // CR_CALL_NOT_IMPLEMENTED.
+    private const int NotImplemented = 0x34;
+
     private readonly Channel<bool> hints = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly List<nint> registrations = [];
     private GCHandle self;
 
     /// <exception cref="IOException">Windows does not let us listen.</exception>
+    /// <exception cref="NotSupportedException">This system has no such announcements.</exception>
     public DeviceNotifications()
     {
         self = GCHandle.Alloc(hints.Writer);
@@ -30,7 +34,7 @@ internal sealed unsafe class DeviceNotifications : IDeviceHints
             Register(Interfaces, AllInterfaces);
             Register(Instances, AllInstances);
         }
-        catch (IOException)
+        catch (Exception refused) when (refused is IOException or NotSupportedException)
         {
             Dispose();
             throw;
@@ -61,6 +65,8 @@ internal sealed unsafe class DeviceNotifications : IDeviceHints
     {
         var filter = new SetupNative.NotifyFilter { Size = sizeof(SetupNative.NotifyFilter), Kind = kind, Flags = flags };
         var result = SetupNative.RegisterNotification(in filter, GCHandle.ToIntPtr(self), &Hear, out var registration);
+        if (result == NotImplemented)
+            throw new NotSupportedException();
         if (result != 0)
             throw new IOException($"Windows does not tell of devices: CM_Register_Notification answers {result}.", new Win32Exception(result));
         registrations.Add(registration);

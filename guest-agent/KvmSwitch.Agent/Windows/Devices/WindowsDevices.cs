@@ -32,9 +32,9 @@ internal static class WindowsDevices
         {
             return new DeviceNotifications();
         }
-        catch (EntryPointNotFoundException)
+        catch (Exception lacking) when (lacking is EntryPointNotFoundException or NotSupportedException)
         {
-            // Before Windows 8, and in Wine 8.
+            // Before Windows 8, and in Wine: 8 has no such call, in 10 it does nothing.
             return new DeviceWindow();
         }
     }

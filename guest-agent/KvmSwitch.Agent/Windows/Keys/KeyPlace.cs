@@ -16,6 +16,7 @@ internal sealed unsafe partial record KeyPlace(string Provider, string Container
 {
     private const uint MachineKeys = 0x20;
     private const uint KeyProviderInformation = 2;
+    private const uint DeleteKey = 0x10;
 
     /// <summary>Lets the certificate know its private key, also in the store that it is then put into.</summary>
     /// <exception cref="CryptographicException">Windows refuses.</exception>
@@ -58,9 +59,9 @@ internal sealed unsafe partial record KeyPlace(string Provider, string Container
             return;
         }
 
-        var flags = CspProviderFlags.UseExistingKey | (OfMachine ? CspProviderFlags.UseMachineKeyStore : CspProviderFlags.NoFlags);
-        using var old = new RSACryptoServiceProvider(new CspParameters((int)Kind, Provider, Container) { Flags = flags, KeyNumber = (int)Number });
-        old.PersistKeyInCsp = false;
+        // Nor by opening it first, as .NET does: Wine writes an open key back when it is closed.
+        if (!CryptAcquireContext(out _, Container, Provider.Length > 0 ? Provider : null, Kind, DeleteKey | (OfMachine ? MachineKeys : 0)))
+            throw new CryptographicException(Marshal.GetLastPInvokeError());
     }
 
     /// <summary>CRYPT_KEY_PROV_INFO.</summary>
@@ -75,6 +76,10 @@ internal sealed unsafe partial record KeyPlace(string Provider, string Container
         public nint Parameters;
         public uint Number;
     }
+
+    [LibraryImport("advapi32", EntryPoint = "CryptAcquireContextW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    private static partial bool CryptAcquireContext(out nint provider, string container, string? providerName, uint kind, uint flags);
 
     [LibraryImport("crypt32", SetLastError = true)]
     [return: MarshalAs(UnmanagedType.Bool)]

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -8,14 +9,18 @@ namespace KvmSwitch.Agent.Windows.Keys;
 /// <summary>A certificate in the machine's own store, whose private key never leaves the system's key store.</summary>
 /// <param name="Thumbprint">SHA-1 of the certificate, hexadecimal: how Windows names it, no proof of anything.</param>
 [SupportedOSPlatform("windows")]
-internal sealed record StoredCredential(string Thumbprint) : GuestCredential
+internal sealed partial record StoredCredential(string Thumbprint) : GuestCredential
 {
+    private const uint Commit = 3;
+
     public override X509Certificate2 Open()
     {
         using var store = OpenStore(OpenFlags.ReadOnly);
-        return Find(store) is { HasPrivateKey: true } found
-            ? found
-            : throw new CryptographicException($"certificate {Thumbprint} is not in the machine's store, or its key is gone");
+        var found = Find(store);
+        if (found is { HasPrivateKey: true })
+            return found;
+        found?.Dispose();
+        throw new CryptographicException($"certificate {Thumbprint} is not in the machine's store, or its key is gone");
     }
 
     public override void Forget()
@@ -28,6 +33,9 @@ internal sealed record StoredCredential(string Thumbprint) : GuestCredential
             var place = KeyPlace.Of(found);
             store.Remove(found);
             place?.Delete();
+            // Windows has removed the certificate by now. Wine would when the store closes, which after a removal it never does.
+            if (!CertControlStore(store.StoreHandle, 0, Commit, 0))
+                throw new CryptographicException(Marshal.GetLastPInvokeError());
         }
     }
 
@@ -38,6 +46,21 @@ internal sealed record StoredCredential(string Thumbprint) : GuestCredential
         return store;
     }
 
-    private X509Certificate2? Find(X509Store store) =>
-        store.Certificates.Find(X509FindType.FindByThumbprint, Thumbprint, validOnly: false).FirstOrDefault();
+    private X509Certificate2? Find(X509Store store)
+    {
+        X509Certificate2? found = null;
+        foreach (var one in store.Certificates)
+        {
+            if (found is null && one.Thumbprint == Thumbprint)
+                found = one;
+            else
+                one.Dispose();
+        }
+
+        return found;
+    }
+
+    [LibraryImport("crypt32", SetLastError = true)]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    private static partial bool CertControlStore(nint store, uint flags, uint control, nint parameter);
 }

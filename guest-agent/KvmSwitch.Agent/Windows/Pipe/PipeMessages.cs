@@ -46,7 +46,7 @@ internal enum PipeVerb
 /// <param name="Version">Of the service, for people.</param>
 /// <param name="Link">How things stand with the host.</param>
 /// <param name="Machine">The machine that this guest is; null when not paired.</param>
-/// <param name="Trouble">Why the host can't be reached, one sentence; null when it is.</param>
+/// <param name="Trouble">What is wrong: why the host can't be reached, or that the clocks are far apart; null when all is well.</param>
 internal sealed record PipeState(
     string Version,
     PipeLink Link,

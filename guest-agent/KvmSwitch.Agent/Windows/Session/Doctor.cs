@@ -57,7 +57,8 @@ internal static class Doctor
 
     private static Check Clock(Findings found) => found switch
     {
-        { State.Link: PipeLink.Connected } => new("clock", CheckOutcome.Fine, "The clock is good enough for the host's certificate."),
+        { State: { Link: PipeLink.Connected, Trouble: { } apart } } => new("clock", CheckOutcome.Broken, apart),
+        { State.Link: PipeLink.Connected } => new("clock", CheckOutcome.Fine, "The clock agrees with the host's."),
         { Certificate: { } valid } when found.Now < valid.From => new("clock", CheckOutcome.Broken, $"The clock says {found.Now:yyyy-MM-dd}, before this machine was paired ({valid.From:yyyy-MM-dd}): set it right."),
         { Certificate: not null } => new("clock", CheckOutcome.Fine, $"The clock says {found.Now:yyyy-MM-dd}, which is after the pairing."),
         _ => new("clock", CheckOutcome.Unknown, $"The clock says {found.Now:yyyy-MM-dd HH:mm} UTC; only an administrator can compare that with the certificate."),

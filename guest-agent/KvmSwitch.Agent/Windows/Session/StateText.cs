@@ -25,7 +25,7 @@ internal static class StateText
     private static string Link(PipeState state) => state.Link switch
     {
         PipeLink.NotPaired => $"Not paired. Run 'kvmswitch guest tools NAME' on the host, or '{AgentProgram.Name} join CODE' here with the code of 'kvmswitch guest pair NAME'.",
-        PipeLink.Connected => $"This is machine {state.Machine}; the link to the host is up.",
+        PipeLink.Connected => $"This is machine {state.Machine}; the link to the host is up. {state.Trouble}".TrimEnd(),
         PipeLink.Refused => $"This is machine {state.Machine}; the host no longer accepts it: pair it again. {state.Trouble}".TrimEnd(),
         _ => $"This is machine {state.Machine}; the host does not answer. {state.Trouble}".TrimEnd(),
     };

@@ -84,7 +84,7 @@ internal static class TrayMenu
         { Service: null, Health: ServiceHealth.Stopped } => [new(texts[TextKey.StartService], new TrayAction.StartService())],
         { Service.Link: PipeLink.NotPaired } => [new(texts[TextKey.HowToPair], new TrayAction.TellPairing())],
         { Service.Link: PipeLink.Refused } => [new(texts[TextKey.HowToPairAgain], new TrayAction.TellPairing())],
-        { Service: { Link: PipeLink.Unreachable, Trouble: { } trouble } } => [new(trouble, Enabled: false)],
+        { Service: { Link: PipeLink.Unreachable or PipeLink.Connected, Trouble: { } trouble } } => [new(trouble, Enabled: false)],
         _ => [],
     };
 

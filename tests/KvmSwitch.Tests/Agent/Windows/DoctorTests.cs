@@ -19,7 +19,7 @@ public sealed class DoctorTests
         ok      service      The service is running.
         ok      pipe         The service answers; its version is 1.2.3.
         ok      pairing      Paired: this is machine win.
-        ok      clock        The clock is good enough for the host's certificate.
+        ok      clock        The clock agrees with the host's.
         ok      certificate  The host accepts this machine's certificate.
         ok      host         The link to the host is up.
         ok      tray         The tray runs in this session.
@@ -54,6 +54,10 @@ public sealed class DoctorTests
     [Fact]
     public void A_clock_that_is_years_behind_is_to_be_set() => AssertBroken(
         Unreachable with { Certificate = (Now.AddYears(3), Now.AddYears(13)) }, "clock", "2033-05-06");
+
+    [Fact]
+    public void A_clock_far_from_the_hosts_is_to_be_set_though_the_link_is_up() =>
+        AssertBroken(Fine with { State = Fine.State! with { Trouble = "The clock here says 2030-05-06." } }, "clock", "The clock here says 2030-05-06.");
 
     [Fact]
     public void A_certificate_that_has_ended_means_pairing_again() => AssertBroken(

@@ -77,8 +77,9 @@ public sealed class TrayMenuTests
     [Theory]
     [InlineData(PipeLink.NotPaired, null, "Not paired with a host (off)\nHow to pair… -> TellPairing")]
     [InlineData(PipeLink.Refused, "revoked", "win: the host no longer accepts this machine (off)\nHow to pair again… -> TellPairing")]
+    [InlineData(PipeLink.Connected, "The clock here says 2031-01-01.", "win: linked, all devices are at the host (off)\nThe clock here says 2031-01-01. (off)")]
     [InlineData(PipeLink.Unreachable, "Nobody listens at 10.0.0.1.", "win: the host does not answer (off)\nNobody listens at 10.0.0.1. (off)")]
-    internal void Without_a_host_it_says_why_and_what_to_do(PipeLink link, string? trouble, string told) =>
+    internal void What_is_wrong_is_told_with_what_to_do(PipeLink link, string? trouble, string told) =>
         Assert.Contains($"\n--\n{told}\nHotkeys\n", Draw(TrayMenu.Of(Told(link, trouble), English)), StringComparison.Ordinal);
 
     [Fact]
