@@ -45,7 +45,7 @@ internal sealed class HandoffRun(
     private readonly ConcurrentDictionary<DeviceId, bool> _wrested = new();
 
     /// <summary>All devices to one machine, or all back.</summary>
-    /// <param name="persist">Writes down what is wanted, while is looked where everything is; it has ended before anything is touched.</param>
+    /// <param name="persist">Writes down what is wanted, while is looked where everything is; it has ended before anything is touched that outlives the daemon.</param>
     public async Task<RunResult> GiveAsync(GiveOrder order, Func<CancellationToken, Task> persist, CancellationToken cancellationToken)
     {
         var (devices, to) = (order.Devices, order.To);
@@ -59,7 +59,8 @@ internal sealed class HandoffRun(
             var plan = Planner.Plan([.. devices.Select(device => new Move(device, before[device.Id], to))], Confirms);
             if (plan.IsEmpty) return new(Outcome.Unchanged, null, before, Nothing, Steps());
             await CheckKeyboardAsync(order, cancellationToken);
-            await saving;
+            // What is relayed is the host's whenever the daemon ends, whatever is written.
+            if (devices.Any(device => device.Route.IsHeldByQemu)) await saving;
             foreach (var phase in Phases(plan)) await RunPhaseAsync(phase, begun, order.Force, cancellationToken);
             var after = await _observer.ObserveAsync(devices, cancellationToken);
             if (devices.FirstOrDefault(device => !after[device.Id].IsAt(to)) is { } lost)
@@ -76,7 +77,7 @@ internal sealed class HandoffRun(
         bool Confirms(Device device, MachineId machine) => order.Live.Contains(machine) && edges.Machines[machine].CanConfirm(device);
     }
 
-    // Who needs it awaits it, and meets its failure; where nothing is to be done or allowed, its failure stops nobody.
+    // Who needs it awaits it, and meets its failure; else the state is written again in the end, and what fails then is reported.
     private static async Task NeededPerhaps(Task saving) => await saving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     /// <summary>Without a live agent in the guest nothing there gives a keyboard back.</summary>

@@ -6,13 +6,25 @@ namespace KvmSwitch.Testing.Switching;
 internal sealed class WorldHostSide(FakeWorld world, WorldProcess process) : IHostSide
 {
     public Task<HostView> ObserveAsync(Device device, CancellationToken cancellationToken) =>
-        process.CallAsync<HostView>(WorldCall.ObserveHost, device.Id, null, _ => world.Sight(device.Id), cancellationToken);
+        process.CallAsync<HostView>(WorldCall.ObserveHost, device.Id, null, _ => See(device), cancellationToken);
 
     public Task<Attachment> PrepareAsync(Device device, Recipient to, bool force, CancellationToken cancellationToken) =>
         process.CallAsync(WorldCall.Prepare, device.Id, null, _ => world.Prepare(process, device), cancellationToken);
 
     public Task RestoreAsync(Device device, CancellationToken cancellationToken) =>
         process.CallAsync(WorldCall.Restore, device.Id, null, _ => Done(() => world.Restore(device.Id)), cancellationToken);
+
+    /// <summary>What is relayed, the host itself takes back.</summary>
+    public async Task RecallAsync(Device device, CancellationToken cancellationToken)
+    {
+        if (device.Route.IsHeldByQemu) return;
+        foreach (var holder in world.HoldersOf(device.Id))
+            await process.CallAsync(WorldCall.Detach, device.Id, holder, _ => Done(() => world.Detach(device.Id, holder)), cancellationToken);
+    }
+
+    private HostView See(Device device) => !device.Route.IsHeldByQemu && world.HoldersOf(device.Id) is { Count: 1 } holders
+        ? new HostView(HostSight.Served, holders.Single())
+        : world.Sight(device.Id);
 
     internal static bool Done(Action act)
     {

@@ -165,6 +165,23 @@ public sealed class HomecomingTests
         rig.AssertSound();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_is_relayed_waits_for_no_disk_as_it_is_home_whenever_the_daemon_ends(bool hangs)
+    {
+        await using var rig = await StartedAsync(Relayed, Keyboard);
+        rig.World.Faults.Always(WorldCall.Save, hangs ? new WorldFault.Hang() : new WorldFault.FailBefore());
+        await rig.DriveAsync(rig.Give(A, Relayed));
+        Assert.Equal([A], rig.World.HoldersOf(Relayed.Id));
+        await rig.UntilAsync(() => rig.World.ReportedFailures > 0, "the failure is reported", 10);
+        Assert.Contains("writing the state", (await rig.RefusedAsync(rig.Give(A, Keyboard))).Message, StringComparison.Ordinal);
+        await rig.DriveAsync(rig.Take(Relayed));
+        rig.AssertHome(Relayed, Keyboard);
+        rig.World.Faults.Stop();
+        await rig.UntilAsync(() => rig.World.Saved.IsEmpty, "it is saved once that works again", 120);
+    }
+
     [Fact]
     public async Task A_hung_machine_does_not_hold_up_the_devices_of_another()
     {

@@ -11,6 +11,7 @@ internal sealed class SwitchRig : IAsyncDisposable
     public static readonly Device Keyboard = Usb("keyboard", DeviceClass.Hid, "1-4.1", 1);
     public static readonly Device Trackball = Usb("trackball", DeviceClass.Hid, "1-4.2", 2);
     public static readonly Device Disk = Usb("disk", DeviceClass.Storage, "2-1", 3);
+    public static readonly Device Relayed = new(DeviceId.Parse("relayed"), DeviceClass.Hid, new DeviceRoute.Input(new InputMatch.ByPort(UsbPort.Parse("1-9"))), new(0, 5));
     public static readonly Device Pad = new(DeviceId.Parse("pad"), DeviceClass.Other, new DeviceRoute.Virtual("usb-tablet"), new(0, 4));
     public static readonly MachineId A = MachineId.Parse("alpha");
     public static readonly MachineId B = MachineId.Parse("beta");
