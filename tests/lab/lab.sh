@@ -104,7 +104,8 @@ hardware_named() { hardware | sed -n "s/^$1 //p" | grep . || die "the file hardw
 arguments() {
   local name options slot=0
   # Without nested paging (npt), because an emulated processor now and then keeps a part of the guest's state when it leaves that, and without
-  # five levels of pages, which cost time; about the rest of what keeps it from breaking down see l1/lab-start. A panic tells what all processors do.
+  # five levels of pages, which cost time; about the rest of what keeps it from breaking down see l1/lab-start. A panic tells what all processors do, and a processor that
+  # hangs for a minute ends in one, so that the tests need not wait for it.
   # shellcheck disable=SC2054 # the commas are QEMU's
   args=(
     -name kvmswitch-lab -daemonize -pidfile "$run/qemu.pid" -machine q35,kernel-irqchip=split,i8042=off -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m "$memory"
@@ -112,7 +113,7 @@ arguments() {
     -qmp "unix:$run/qmp.sock,server=on,wait=off" -qmp "unix:$run/tools.sock,server=on,wait=off"
     -device intel-iommu,intremap=on,caching-mode=on
     -kernel "$images/vmlinux" -initrd "$images/initrd.img"
-    -append "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=nopt tsc=reliable no_timer_check maxcpus=1 sysctl.net.core.bpf_jit_enable=0 kvm_amd.npt=0 unknown_nmi_panic panic_print=0x40 net.ifnames=0 systemd.show_status=no audit=0 apparmor=0 cryptomgr.notests"
+    -append "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=nopt tsc=reliable no_timer_check maxcpus=1 sysctl.net.core.bpf_jit_enable=0 kvm_amd.npt=0 unknown_nmi_panic softlockup_panic=1 watchdog_thresh=30 panic_print=0x40 net.ifnames=0 systemd.show_status=no audit=0 apparmor=0 cryptomgr.notests"
     -drive "if=none,id=root,file=$(realpath "$images/root.img"),format=raw,cache=unsafe,snapshot=on" -device virtio-blk-pci,drive=root
     -drive "if=none,id=programs,file=$images/programs.img,format=raw,cache=unsafe,snapshot=on" -device virtio-blk-pci,drive=programs
     -netdev user,id=net,net=10.77.0.0/24,dhcpstart=10.77.0.15,restrict=on,hostfwd=tcp:127.0.0.1:0-:2222 -device virtio-net-pci,netdev=net,romfile=
