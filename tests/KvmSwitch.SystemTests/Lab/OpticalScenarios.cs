@@ -47,7 +47,7 @@ public sealed class OpticalScenarios(LabHost lab)
         await lab.Hardware.DiscAsync(2, Stop);
         await lab.WaitForPlacementAsync("disc", "win");
 
-        // Of a drive that only reads the kernel lets an unprivileged QEMU send no eject: here the button is pressed.
+        // The button is pressed: the guest has no program that ejects.
         await lab.Hardware.DiscAsync(null, Stop);
         await lab.WaitForPlacementAsync("disc", "host");
 
