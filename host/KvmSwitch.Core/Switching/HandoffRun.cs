@@ -122,15 +122,15 @@ internal sealed class HandoffRun(
         try
         {
             seen = await ObserveOrWrestAsync(device);
-            // Who lets go shows that he did: he need not be asked once more.
-            var free = ImmutableHashSet<MachineId>.Empty;
+            Task<Answer[]>? asked = null;
             foreach (var step in Planner.Plan([new(device, seen, Owner.Host)], (_, _) => false))
             {
+                // The machines answer while the host is waited for: QEMU has let go, and nothing changes there any more.
+                if (step is Step.Restore) asked = _observer.AskAsync([device], CancellationToken.None);
                 await UndoneByAsync(step, "");
-                if (step is Step.Detach detach) free = free.Add(detach.From);
             }
 
-            seen = await ObserveHomeAsync(device, free);
+            seen = await ObserveHomeAsync(device, asked);
             return (device.Id, seen, seen.IsAt(Owner.Host) || Placement.Of(seen).Where == Whereabouts.Absent
                 ? null
                 : $"{device.Id} is not home yet");
@@ -146,7 +146,7 @@ internal sealed class HandoffRun(
     {
         try
         {
-            return await _observer.ObserveAsync(device, [], CancellationToken.None);
+            return await ObserveAsync(device, CancellationToken.None);
         }
         catch (SwitchException silent) when (suspects[device.Id].Count == 1)
         {
@@ -156,9 +156,12 @@ internal sealed class HandoffRun(
     }
 
     /// <summary>Of a device that was wrested from a QEMU that hangs, the host alone can tell.</summary>
-    /// <param name="free">The machines that are known not to hold it.</param>
-    private Task<Observation> ObserveHomeAsync(Device device, ImmutableHashSet<MachineId> free) =>
-        _wrested.ContainsKey(device.Id) ? _observer.ObserveHostAsync(device) : _observer.ObserveAsync(device, free, CancellationToken.None);
+    /// <param name="asked">Where the machines were asked already.</param>
+    private async Task<Observation> ObserveHomeAsync(Device device, Task<Answer[]>? asked = null)
+    {
+        if (_wrested.ContainsKey(device.Id)) return await _observer.ObserveHostAsync(device);
+        return (await _observer.ObserveAsync([device], asked ?? _observer.AskAsync([device], CancellationToken.None), CancellationToken.None))[device.Id];
+    }
 
     /// <summary>Back to the machine that had it; who calls it home meanwhile doesn't wait for that.</summary>
     private async Task ReturnAsync(Step.Attach back, CancellationToken calledHome)
@@ -251,7 +254,7 @@ internal sealed class HandoffRun(
         {
             try
             {
-                var seen = observed[device.Id] = await ObserveHomeAsync(device, []);
+                var seen = observed[device.Id] = await ObserveHomeAsync(device);
                 if (before.TryGetValue(device.Id, out var was) && !IsBack(seen, was)) trouble.TryAdd(device.Id, $"{device.Id} is not home yet");
             }
             catch (SwitchException blind)
@@ -375,6 +378,9 @@ internal sealed class HandoffRun(
         Step.Wrest wrest => $"taking {step.Device.Id} from {wrest.From} by force",
         _ => $"waiting for the host to serve {step.Device.Id} again",
     };
+
+    private async Task<Observation> ObserveAsync(Device device, CancellationToken cancellationToken) =>
+        (await _observer.ObserveAsync([device], cancellationToken))[device.Id];
 
     private async Task WindDownAsync(Task acting, Step step)
     {

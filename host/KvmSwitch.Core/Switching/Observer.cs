@@ -22,15 +22,11 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
     /// <summary>Looks on the host and in the suspects.</summary>
     /// <exception cref="SwitchException">A side does not answer.</exception>
     public Task<ImmutableDictionary<DeviceId, Observation>> ObserveAsync(ImmutableArray<Device> devices, CancellationToken cancellationToken) =>
-        ObserveAsync(devices, AskAsync(devices.SelectMany(SuspectsOf).Distinct(), cancellationToken), cancellationToken);
+        ObserveAsync(devices, AskAsync(devices, cancellationToken), cancellationToken);
 
-    /// <summary>Looks on the host and in the suspects.</summary>
-    /// <param name="free">The machines that are known not to hold it, and aren't asked.</param>
+    /// <summary>Looks on the host now, while the suspects were asked when nothing more was to change there.</summary>
     /// <exception cref="SwitchException">A side does not answer.</exception>
-    public async Task<Observation> ObserveAsync(Device device, ImmutableHashSet<MachineId> free, CancellationToken cancellationToken) =>
-        (await ObserveAsync([device], AskAsync(SuspectsOf(device).Except(free), cancellationToken), cancellationToken))[device.Id];
-
-    private async Task<ImmutableDictionary<DeviceId, Observation>> ObserveAsync(
+    public async Task<ImmutableDictionary<DeviceId, Observation>> ObserveAsync(
         ImmutableArray<Device> devices, Task<Answer[]> asked, CancellationToken cancellationToken)
     {
         var sights = await Task.WhenAll(devices.Select(device => SightAsync(device, cancellationToken)));
@@ -39,6 +35,10 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
             pair => pair.First.Id,
             pair => Combine(pair.First.Id, pair.Second, holdings));
     }
+
+    /// <summary>Asks the suspects. Their silence is an answer too, so that nobody has to wait for it.</summary>
+    public Task<Answer[]> AskAsync(ImmutableArray<Device> devices, CancellationToken cancellationToken) =>
+        AskAsync(devices.SelectMany(SuspectsOf).Distinct(), cancellationToken);
 
     /// <summary>Looks on every side. A machine that doesn't answer is passed over unless it may hold the device.</summary>
     public async Task<ImmutableArray<Look>> LookEverywhereAsync(ImmutableArray<Device> devices)
@@ -83,7 +83,6 @@ internal sealed class Observer(SwitchEdges edges, ImmutableDictionary<DeviceId, 
         }
     }
 
-    /// <summary>A machine's silence is an answer too, so that nobody has to wait for it.</summary>
     private Task<Answer[]> AskAsync(IEnumerable<MachineId> machines, CancellationToken cancellationToken) => Task.WhenAll(machines.Select(async machine =>
     {
         try

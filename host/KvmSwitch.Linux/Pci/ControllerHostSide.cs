@@ -142,16 +142,14 @@ public sealed class ControllerHostSide : IHostSide
         using var listener = _events.Listen();
         await _binding.FinishAsync(address, cancellationToken);
         var remembered = _memory.Find(address);
-        var stray = _inventory.At(address) is { } found && (remembered is not null || found.Driver is null) ? found : null;
-        if (stray is not null)
+        var found = _inventory.At(address);
+        if (found is not null && (remembered is not null || found.Driver is null))
         {
-            await _binding.ReturnAsync(name, stray, remembered, cancellationToken);
+            await _binding.ReturnAsync(name, found, remembered, cancellationToken);
             if (_inventory.At(address) is { Driver: null }) _unclaimed[address] = 0;
+            if (found.IsUsbController) await _settling.WaitAsync(address, listener, cancellationToken);
         }
 
-        // It has its driver again: that can be written down while what is behind it comes back.
-        var forgetting = remembered is null ? Task.CompletedTask : _memory.SaveAsync(address, null, cancellationToken);
-        var settling = stray is { IsUsbController: true } ? _settling.WaitAsync(address, listener, cancellationToken) : Task.CompletedTask;
-        await Task.WhenAll(settling, forgetting);
+        if (remembered is not null) await _memory.SaveAsync(address, null, cancellationToken);
     }
 }
