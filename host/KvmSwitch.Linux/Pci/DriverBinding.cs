@@ -18,7 +18,7 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     public async Task TakeAsync(DeviceId name, PciAddress function, CancellationToken cancellationToken)
     {
         if (DriverOf(function) == PciFunction.Vfio) return;
-        await lanes.OverrideAsync(function, PciFunction.Vfio, cancellationToken);
+        await OverrideAsync(name, function, PciFunction.Vfio, cancellationToken);
         await FreeAsync(name, function, cancellationToken);
         var error = await lanes.ProbeAsync(function, cancellationToken);
         if (!await BecomesAsync(() => DriverOf(function) == PciFunction.Vfio, error, cancellationToken)) throw Failed(name, function, "vfio-pci doesn't take it", error);
@@ -39,7 +39,7 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     public async Task ReturnAsync(DeviceId name, PciFunction found, string? remembered, CancellationToken cancellationToken)
     {
         var function = found.Address;
-        if (remembered is not null) await lanes.OverrideAsync(function, null, cancellationToken);
+        if (remembered is not null) await OverrideAsync(name, function, null, cancellationToken);
         if (DriverOf(function) == PciFunction.Vfio) await FreeAsync(name, function, cancellationToken);
         var error = DriverOf(function) is null ? await ProbeAsync(function, cancellationToken) : 0;
         var wanted = remembered is { Length: > 0 } ? remembered : found.UsualDriver;
@@ -60,10 +60,17 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     {
         if (!inventory.HasDriver(driver)) return;
         await FreeAsync(name, function, cancellationToken);
-        await lanes.OverrideAsync(function, driver, cancellationToken);
+        await OverrideAsync(name, function, driver, cancellationToken);
         await ProbeAsync(function, cancellationToken);
-        await lanes.OverrideAsync(function, null, cancellationToken);
+        await OverrideAsync(name, function, null, cancellationToken);
         if (DriverOf(function) is null) await ProbeAsync(function, cancellationToken);
+    }
+
+    /// <exception cref="SwitchException">Failed: the kernel refuses it, and no other driver would ever be allowed, or one too many.</exception>
+    private async Task OverrideAsync(DeviceId name, PciAddress function, string? driver, CancellationToken cancellationToken)
+    {
+        var error = await lanes.OverrideAsync(function, driver, cancellationToken);
+        if (error != 0 && inventory.At(function) is not null) throw Failed(name, function, $"the kernel doesn't let {driver ?? "every driver"} have it", error);
     }
 
     private async Task<int> ProbeAsync(PciAddress function, CancellationToken cancellationToken)

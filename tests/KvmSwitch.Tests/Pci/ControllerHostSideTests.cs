@@ -217,6 +217,24 @@ public sealed class ControllerHostSideTests : IDisposable
     }
 
     [Fact]
+    public async Task One_that_only_vfio_may_have_stays_to_be_mended_though_its_driver_never_let_go()
+    {
+        _rig.Pci.Faults.Choose = write => write.File == "unbind" ? PciFault.Refused : PciFault.None;
+        await RefusedAsync(() => _rig.PrepareAsync(Ports), Failure.Failed);
+        _rig.Pci.Faults.Choose = write => write.File == "driver_override" ? PciFault.Refused : PciFault.None;
+
+        Assert.Equal(
+            "ports: 0000:00:1a.0: the kernel doesn't let every driver have it (Invalid argument); the kernel's log ('dmesg') tells why",
+            await RefusedAsync(() => _rig.RestoreAsync(Ports), Failure.Failed));
+        Assert.Equal(HostSight.Unserved, await _rig.LookAsync(Ports));
+
+        _rig.Pci.Faults.Choose = _ => PciFault.None;
+        await _rig.RestoreAsync(Ports);
+        Assert.Equal(("ehci-pci", ""), (_rig.Pci.DriverOf(Ehci), _rig.Pci.OverrideOf(Ehci)));
+        Assert.Equal(HostSight.Served, await _rig.LookAsync(Ports));
+    }
+
+    [Fact]
     public async Task The_first_of_two_being_stuck_does_not_keep_the_second_from_coming_home()
     {
         var card = Named("0000:01:00.0", "0000:01:00.1");
