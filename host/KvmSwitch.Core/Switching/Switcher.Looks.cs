@@ -86,8 +86,17 @@ public sealed partial class Switcher
             CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
 
+    private bool IsAtRest => _devices.Values.All(device => device.Run is null);
+
+    private void LookSoon()
+    {
+        if (IsAtRest) Look();
+        else _lookAt ??= _edges.Clock.GetTimestamp() + (long)(LookWithin.TotalSeconds * _edges.Clock.TimestampFrequency);
+    }
+
     private void Look()
     {
+        _lookAt = null;
         foreach (var device in _devices.Values) device.Stale = device.Looking || device.Run is not null;
         var idle = _devices.Values.Where(device => device.Run is null && !device.Looking).ToImmutableArray();
         foreach (var device in idle) device.Looking = true;

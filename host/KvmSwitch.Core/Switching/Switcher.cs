@@ -20,6 +20,11 @@ public sealed partial class Switcher : IAsyncDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// A handoff sets off events by the dozen, and looks for itself: what they call for waits until it is over, or for so long.
+    /// </summary>
+    private static readonly TimeSpan LookWithin = TimeSpan.FromMilliseconds(500);
+
     /// <summary>A timer takes no more than 49 days.</summary>
     private static readonly TimeSpan LongestAlarm = TimeSpan.FromDays(1);
 
@@ -39,6 +44,9 @@ public sealed partial class Switcher : IAsyncDisposable
     private long _lastId;
     private bool _closing;
     private long? _alarmAt;
+
+    /// <summary>Monotonic timestamp at which everything is to be looked at, whatever still moves.</summary>
+    private long? _lookAt;
     private Task _loop = Task.CompletedTask;
 
     public Switcher(SwitchSetup setup, SwitchEdges edges, IStateStore store)
@@ -118,7 +126,7 @@ public sealed partial class Switcher : IAsyncDisposable
     public void Heartbeat(MachineId machine, long session) => Post(() => Of(machine, known => known.Lease.Renew(session)));
 
     /// <summary>Something may have changed outside: look again.</summary>
-    public void LookAgain() => Post(Look);
+    public void LookAgain() => Post(LookSoon);
 
     /// <summary>The device was plugged in. Twice in quick succession means: bring it home.</summary>
     public void PluggedIn(DeviceId device) => Post(() =>
@@ -145,7 +153,7 @@ public sealed partial class Switcher : IAsyncDisposable
 
     private void CloseWhenIdle()
     {
-        if (_closing && _devices.Values.All(device => device.Run is null)) _inbox.Writer.TryComplete();
+        if (_closing && IsAtRest) _inbox.Writer.TryComplete();
     }
 
     private bool Post(Action message) => _inbox.Writer.TryWrite(message);
@@ -299,7 +307,8 @@ public sealed partial class Switcher : IAsyncDisposable
         Persist();
         running.End();
         CloseWhenIdle();
-        LookIfStale(devices);
+        if (_lookAt is not null && IsAtRest) Look();
+        else LookIfStale(devices);
 
         if (!IsNoise(handoff, devices, result)) _edges.Journal.Record(handoff);
         if (answer is null) return;
@@ -357,10 +366,9 @@ public sealed partial class Switcher : IAsyncDisposable
         }
 
         BringHome([.. _devices.Values.Where(device => device.Expiry is { } expiry && Left(expiry) <= TimeSpan.Zero)], Gesture.TimeLimit);
-        var retries = _devices.Values.Where(device => device.Run is null && device.Retry is { } retry && Left(retry) <= TimeSpan.Zero);
-        if (retries.ToImmutableArray() is not { IsEmpty: false } due) return;
-        foreach (var device in due) device.RetryNow();
-        Look();
+        var retries = _devices.Values.Where(device => device.Run is null && device.Retry is { } retry && Left(retry) <= TimeSpan.Zero).ToImmutableArray();
+        foreach (var device in retries) device.RetryNow();
+        if (!retries.IsEmpty || (_lookAt is { } due && Left(due) <= TimeSpan.Zero)) Look();
     }
 
     private TimeSpan Left(long timestamp) => _edges.Clock.GetElapsedTime(_edges.Clock.GetTimestamp(), timestamp);
@@ -369,7 +377,8 @@ public sealed partial class Switcher : IAsyncDisposable
     {
         var deadlines = _machines.Values.Select(machine => machine.Lease.Left)
             .Concat(_devices.Values.Select(device => device.Expiry is { } expiry ? Left(expiry) : (TimeSpan?)null))
-            .Concat(_devices.Values.Select(device => device.Run is null && device.Retry is { } retry ? Left(retry) : (TimeSpan?)null));
+            .Concat(_devices.Values.Select(device => device.Run is null && device.Retry is { } retry ? Left(retry) : (TimeSpan?)null))
+            .Append(_lookAt is { } look ? Left(look) : null);
         // A heartbeat only moves a deadline away: then the alarm stays, and finds nothing due when it rings.
         var now = _edges.Clock.GetTimestamp();
         if (deadlines.Min() is not { } wait || (_alarmAt is { } set && set >= now && _edges.Clock.GetElapsedTime(now, set) <= wait)) return;

@@ -90,7 +90,7 @@ internal sealed partial class HostSides : IAsyncDisposable
     public IEnumerable<DeviceId> At(UsbPort port, ImmutableArray<Device> devices) => devices
         .Where(device => device.Route switch
         {
-            DeviceRoute.Usb usb => _inventory.Matching(usb.Match).Any(found => found.Port == port),
+            DeviceRoute.Usb usb => _inventory.Fits(usb.Match, port),
             DeviceRoute.Input { Match: InputMatch.ByPort match } => match.Port == port,
             _ => false,
         })

@@ -21,17 +21,8 @@ internal static class SysfsText
     }
 
     /// <summary>The last part of a symbolic link's target; null when there is no link.</summary>
-    public static string? LinkName(string directory, string link)
-    {
-        try
-        {
-            return Path.GetFileName(new FileInfo(Path.Combine(directory, link)).LinkTarget);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
+    public static string? LinkName(string directory, string link) =>
+        SysfsPath.TargetOf(Path.Combine(directory, link)) is { Length: > 0 } target ? Path.GetFileName(target) : null;
 
     internal static string Clean(string text) => text.TrimEnd('\n') is var line && IsPlain(line) ? line : string.Concat(
         text.EnumerateRunes().Where(rune => !Rune.IsControl(rune) && Rune.GetUnicodeCategory(rune) is not (

@@ -27,15 +27,12 @@ public sealed class UsbInventory(KernelPaths paths)
     }
 
     /// <summary>All devices that the match fits: none, one, or several where it says too little.</summary>
-    public ImmutableArray<UsbDevice> Matching(UsbMatch match) => match switch
-    {
-        UsbMatch.ByPort byPort => At(byPort.Port) is { } device ? [device] : [],
-        UsbMatch.BySerial bySerial => [.. Where(port => Text(DirectoryOf(port), "serial") == bySerial.Serial)
-            .Where(d => d.Serial == bySerial.Serial && (bySerial.Id is null || d.Id == bySerial.Id))],
-        UsbMatch.ById byId => [.. Where(port => IdIn(DirectoryOf(port)) == byId.Id).Where(d => d.Id == byId.Id)],
-        UsbMatch.Below below => [.. Where(port => port.IsAtOrBelow(below.Port)).Where(d => !d.IsHub)],
-        _ => throw new ArgumentOutOfRangeException(nameof(match), match, "no such way to match"),
-    };
+    public ImmutableArray<UsbDevice> Matching(UsbMatch match) => match is UsbMatch.ByPort byPort
+        ? At(byPort.Port) is { } device ? [device] : []
+        : [.. Where(port => MayFit(match, port)).Where(device => Fits(match, device))];
+
+    /// <summary>Whether the match fits what is plugged in there, be it this device alone or several.</summary>
+    public bool Fits(UsbMatch match, UsbPort port) => MayFit(match, port) && At(port) is { } device && Fits(match, device);
 
     /// <summary>The one device that the match fits.</summary>
     /// <param name="name">What the user calls it, for the message.</param>
@@ -54,7 +51,24 @@ public sealed class UsbInventory(KernelPaths paths)
         var several => throw Refusal($"{name} is ambiguous: {match} fits {string.Join(" and ", several)}; match it by its port"),
     };
 
-    /// <summary>Of the others no more is read than it takes to tell: a look is part of each hand-over.</summary>
+    /// <summary>Told by reading little: a look is part of each hand-over, and most devices are others.</summary>
+    private bool MayFit(UsbMatch match, UsbPort port) => match switch
+    {
+        UsbMatch.ByPort byPort => port == byPort.Port,
+        UsbMatch.BySerial bySerial => Text(DirectoryOf(port), "serial") == bySerial.Serial,
+        UsbMatch.ById byId => IdIn(DirectoryOf(port)) == byId.Id,
+        UsbMatch.Below below => port.IsAtOrBelow(below.Port),
+        _ => throw new ArgumentOutOfRangeException(nameof(match), match, "no such way to match"),
+    };
+
+    private static bool Fits(UsbMatch match, UsbDevice device) => match switch
+    {
+        UsbMatch.BySerial bySerial => device.Serial == bySerial.Serial && (bySerial.Id is null || device.Id == bySerial.Id),
+        UsbMatch.ById byId => device.Id == byId.Id,
+        UsbMatch.Below => !device.IsHub,
+        _ => true,
+    };
+
     private ImmutableArray<UsbDevice> Where(Func<UsbPort, bool> isCandidate)
     {
         var found = ImmutableArray.CreateBuilder<UsbDevice>();
@@ -80,7 +94,7 @@ public sealed class UsbInventory(KernelPaths paths)
     // The entry is a link to ../../../devices/pci0000:00/0000:00:14.0/usb1/1-4: the controller comes before the bus.
     private static PciAddress? ControllerOf(string directory)
     {
-        var parts = (new DirectoryInfo(directory).LinkTarget ?? "").Split('/');
+        var parts = SysfsPath.TargetOf(directory).Split('/');
         var bus = Array.FindIndex(parts, part => part.StartsWith("usb", StringComparison.Ordinal) && part.AsSpan(3).ContainsAnyInRange('0', '9'));
         return bus > 0 && PciAddress.TryParse(parts[bus - 1], out var address) ? address : null;
     }

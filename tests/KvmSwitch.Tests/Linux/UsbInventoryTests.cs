@@ -86,6 +86,25 @@ public sealed class UsbInventoryTests : IDisposable
     }
 
     [Fact]
+    public void Whether_a_match_fits_what_is_plugged_in_somewhere_is_told_as_by_looking_everywhere()
+    {
+        _tree.Add("1-1", "046d:c31c", "A");
+        _tree.Add("1-2", "0951:1666", "B");
+        _tree.AddHub("1-4");
+        _tree.Add("1-4.1", "046d:c31c");
+        var ports = new[] { "1-1", "1-2", "1-3", "1-4", "1-4.1" }.Select(UsbPort.Parse).ToArray();
+        UsbMatch[] matches =
+        [
+            new UsbMatch.ByPort(ports[0]), new UsbMatch.ByPort(ports[2]), new UsbMatch.ByPort(ports[3]), new UsbMatch.BySerial("B", null),
+            new UsbMatch.BySerial("B", Keyboard), new UsbMatch.ById(Keyboard), new UsbMatch.Below(ports[3]),
+        ];
+
+        Assert.All(matches, match => Assert.Equal(
+            Inventory.Matching(match).Select(device => device.Port), ports.Where(port => Inventory.Fits(match, port))));
+        Assert.Equal(["1-1", "1-4.1"], ports.Where(port => Inventory.Fits(new UsbMatch.ById(Keyboard), port)).Select(port => port.Value));
+    }
+
+    [Fact]
     public void A_hub_is_refused()
     {
         _tree.AddHub("1-4");

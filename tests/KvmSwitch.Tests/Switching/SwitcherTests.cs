@@ -93,6 +93,40 @@ public sealed class SwitcherTests
     }
 
     [Fact]
+    public async Task What_a_handoff_sets_off_is_looked_at_once_it_is_over()
+    {
+        await using var rig = await StartedAsync();
+        var released = new TaskCompletionSource();
+        rig.World.Faults.Next(WorldCall.Confirm, new WorldFault.SlowUntil(released.Task));
+        var giving = rig.Give(A, Keyboard);
+        await rig.HitAsync();
+        rig.World.Unbind(Disk.Id);
+        for (var look = 0; look < 20; look++) rig.Switcher.LookAgain();
+        await SettleAsync();
+        Assert.False(rig.World.IsHome(Disk.Id));
+
+        released.SetResult();
+        await rig.DriveAsync(giving);
+        await rig.UntilAsync(() => rig.World.IsHome(Disk.Id), "the disk is home", 0.4);
+        rig.AssertSound();
+    }
+
+    [Fact]
+    public async Task A_handoff_that_takes_long_does_not_keep_the_others_from_being_looked_at()
+    {
+        await using var rig = await StartedAsync();
+        rig.World.Faults.Next(WorldCall.Confirm, new WorldFault.Hang());
+        var giving = rig.Give(A, Keyboard);
+        await rig.HitAsync();
+        rig.World.Unbind(Disk.Id);
+        rig.Switcher.LookAgain();
+        await rig.UntilAsync(() => rig.World.IsHome(Disk.Id), "the disk is home", 0.7);
+        Assert.False(giving.IsCompleted);
+        await rig.RefusedAsync(giving);
+        rig.AssertSound();
+    }
+
+    [Fact]
     public async Task Handoffs_of_two_lives_in_one_second_have_different_names()
     {
         await using var rig = await StartedAsync();

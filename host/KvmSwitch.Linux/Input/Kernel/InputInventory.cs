@@ -31,7 +31,7 @@ public sealed class InputInventory(KernelPaths paths)
     private InputNode? Read(string name, ILookup<string, string> links)
     {
         // ../../devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4:1.0/0003:046D:C31C.0001/input/input5/event5
-        if (Target(Path.Combine(_classes, name))?.Split('/') is not [.., var input, var last] parts || last != name) return null;
+        if (SysfsPath.TargetOf(Path.Combine(_classes, name)).Split('/') is not [.., var input, var last] parts || last != name) return null;
         var device = Path.Combine(_classes, name, "device");
         if (SysfsText.Read(device, "name") is not { } text) return null;
         var port = parts.Reverse().Select(part => UsbPort.TryParse(part, out var one) ? (UsbPort?)one : null).FirstOrDefault(one => one is not null);
@@ -48,7 +48,7 @@ public sealed class InputInventory(KernelPaths paths)
 
     private ILookup<string, string> Links() => LinkDirectories
         .SelectMany(directory => Entries(Path.Combine(paths.Dev, "input", directory)))
-        .Select(path => (Name: Path.GetFileName(path), Event: Path.GetFileName(Target(path) ?? "")))
+        .Select(path => (Name: Path.GetFileName(path), Event: Path.GetFileName(SysfsPath.TargetOf(path))))
         .ToLookup(link => link.Event, link => link.Name, StringComparer.Ordinal);
 
     private static string Words(string path)
@@ -63,18 +63,6 @@ public sealed class InputInventory(KernelPaths paths)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return "";
-        }
-    }
-
-    private static string? Target(string path)
-    {
-        try
-        {
-            return new FileInfo(path).LinkTarget;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
         }
     }
 
