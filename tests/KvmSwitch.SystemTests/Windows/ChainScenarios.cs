@@ -9,6 +9,9 @@ namespace KvmSwitch.SystemTests.Windows;
 [Collection(nameof(WineTier))]
 public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output)
 {
+    // The host's default.
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact(Timeout = 240_000)]
@@ -37,6 +40,33 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
 
             await DieAsync(chain);
         }
+    }
+
+    [Fact(Timeout = 240_000)]
+    public async Task What_Windows_confirmed_comes_home_within_the_lease_of_a_killed_service_which_links_again()
+    {
+        await using var chain = await ChainHost.StartAsync(keyboardClass: "other");
+        await using var service = await InstallAsync(chain);
+        await StartServiceAsync(chain);
+        await using var usb = new WineUsb(windows);
+        await chain.GiveAsync("keyboard", usb);
+        await WaitForStateAsync(state => Here(state, "keyboard"), "the keyboard is here");
+
+        await KillServiceAsync();
+        var killed = TimeProvider.System.GetTimestamp();
+        await chain.WaitForHomeAsync("keyboard");
+        var missed = TimeProvider.System.GetElapsedTime(killed);
+        output.WriteLine($"home {missed.TotalMilliseconds:0} ms after the service was killed");
+        Assert.InRange(missed, TimeSpan.Zero, Lease + TimeSpan.FromSeconds(1));
+        Assert.False(await chain.IsPluggedInAsync("keyboard"), "QEMU still has the keyboard");
+        await usb.PlugOutAsync(told: false);
+
+        await StartServiceAsync(chain);
+        await WaitForStateAsync(state => (string?)state["link"] == "Connected" && !Here(state, "keyboard"), "the state is right again");
+        await chain.GiveAsync("keyboard", usb);
+        await WaitForStateAsync(state => Here(state, "keyboard"), "the keyboard is here again");
+        await chain.Host.RunAsync(Stop, "take", "keyboard");
+        await usb.PlugOutAsync(told: true);
     }
 
     [Fact(Timeout = 240_000)]
@@ -133,11 +163,16 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         output.WriteLine($"newest handoff: {history["handoffs"]!.AsArray()[^1]!.ToJsonString()}");
     }
 
-    /// <summary>The service is killed: the host misses it; started again, it links again.</summary>
-    private async Task DieAsync(ChainHost chain)
+    private async Task KillServiceAsync()
     {
         var (pid, command) = ServiceProcess();
         await ForeignProcess.KillAsync(pid, command.Split(' ')[0], WineDesktop.Patience);
+    }
+
+    /// <summary>The service is killed: the host misses it; started again, it links again.</summary>
+    private async Task DieAsync(ChainHost chain)
+    {
+        await KillServiceAsync();
         await chain.WaitForLinkAsync(live: false);
         await StartServiceAsync(chain);
         await WaitForStateAsync(state => (string?)state["link"] == "Connected" && !Here(state, "keyboard"), "the state is right again");
