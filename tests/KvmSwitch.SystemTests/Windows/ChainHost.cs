@@ -28,7 +28,8 @@ internal sealed partial class ChainHost : IAsyncDisposable
     /// "other": that Windows sees it is enough; it need not tell that its driver has started, which CM_Get_DevNode_Status never does in Wine 8 (it returns
     /// CR_SUCCESS and writes nothing).
     /// </param>
-    public static async Task<ChainHost> StartAsync(string keyboardClass = "hid")
+    /// <param name="clock">How far the host's clock is ahead of everybody else's.</param>
+    public static async Task<ChainHost> StartAsync(string keyboardClass = "hid", TimeSpan clock = default)
     {
         var host = await DemoHost.CreateAsync(SharedDemo.Inputs, Stop, text => Configuration(text, keyboardClass));
         var (socket, own) = (Path.Combine(host.Directory, "win-qmp.sock"), Path.Combine(host.Directory, "test-qmp.sock"));
@@ -40,7 +41,7 @@ internal sealed partial class ChainHost : IAsyncDisposable
         await Condition.HoldsAsync(
             () => (File.Exists(socket) && File.Exists(own)) || (qemu.HasExited ? throw new InvalidOperationException("QEMU ended at once") : false),
             "QEMU has made its sockets", WineDesktop.Patience, Stop);
-        await host.StartDaemonAsync(Stop);
+        await host.StartDaemonAsync(Stop, clock == TimeSpan.Zero ? null : Clock(clock));
         var chain = new ChainHost(host, qemu, await QmpClient.ConnectAsync(own, cancellationToken: Stop));
         await chain.SeesAsync(machine => (string?)machine["power"] == "running", "the machine is there");
         return chain;
@@ -80,6 +81,15 @@ internal sealed partial class ChainHost : IAsyncDisposable
         await _qmp.DisposeAsync();
         await _qemu.DisposeAsync();
     }
+
+    // libfaketime; the linker puts its own directory of libraries for $LIB (ld.so(8)). Time spans and files keep their own time.
+    private static Dictionary<string, string?> Clock(TimeSpan ahead) => new(StringComparer.Ordinal)
+    {
+        ["LD_PRELOAD"] = "/usr/$LIB/faketime/libfaketime.so.1",
+        ["FAKETIME"] = FormattableString.Invariant($"{ahead.TotalSeconds:+0;-0}"),
+        ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
+        ["NO_FAKE_STAT"] = "1",
+    };
 
     private Task<JsonNode> SeesAsync(Func<JsonNode, bool> wanted, string what) => Host.WaitForStateAsync(state => wanted(state["machines"]![0]!), what, Stop);
 

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using KvmSwitch.Demo.Harness;
 using Xunit;
 
@@ -7,7 +9,7 @@ namespace KvmSwitch.SystemTests.Windows;
 
 /// <summary>The whole chain: tray or hotkey, service, mutual TLS, daemon, QEMU.</summary>
 [Collection(nameof(WineTier))]
-public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output)
+public sealed partial class ChainScenarios(WineDesktop windows, ITestOutputHelper output)
 {
     // The host's default.
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);
@@ -92,6 +94,25 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
     }
 
     [Fact(Timeout = 240_000)]
+    public async Task Clocks_that_are_years_apart_are_told_and_keep_nobody_from_pairing_and_linking()
+    {
+        var ahead = TimeSpan.FromDays(3 * 365);
+        await using var chain = await ChainHost.StartAsync(clock: ahead);
+        await using var service = await InstallAsync(chain);
+        await StartServiceAsync(chain);
+
+        await WaitForStateAsync(state => (string?)state["link"] == "Connected" && (string?)state["trouble"] is not null, "the link is up, and something is told");
+        var doctor = await windows.RunAsync(WineDesktop.Agent, "doctor");
+        Assert.Equal(1, doctor.ExitCode);
+        var dates = Clocks().Match(doctor.Output);
+        Assert.True(dates.Success, doctor.Output);
+        output.WriteLine(dates.Value);
+        Assert.InRange(DateOf(dates.Groups["there"]) - DateOf(dates.Groups["here"]), ahead - TimeSpan.FromDays(1), ahead + TimeSpan.FromDays(1));
+
+        static DateTime DateOf(Group date) => DateTime.ParseExact(date.Value, "yyyy-MM-dd", CultureInfo.InvariantCulture);
+    }
+
+    [Fact(Timeout = 240_000)]
     public async Task Who_abuses_the_pipe_loses_that_session_and_nobody_else_anything()
     {
         await using var chain = await ChainHost.StartAsync();
@@ -103,6 +124,9 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         Assert.Equal(["garbage ended", "oversized ended", "flood ended"], abuse.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
         await WaitForStateAsync(state => (string?)state["link"] == "Connected", "the service answers, and the link is up");
     }
+
+    [GeneratedRegex("^broken +clock +The clock here says (?<here>[0-9-]+), the host's (?<there>[0-9-]+): set the one that is wrong\\.", RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Clocks();
 
     private static bool Here(JsonNode state, string device) =>
         state["devices"]!.AsArray().Any(one => (string?)one!["name"] == device && one["here"]!.GetValue<bool>());
