@@ -50,6 +50,7 @@ missing_windows_packages() {
   have msiinfo || echo msitools
   have xorriso || echo xorriso
   have_japanese_font || echo fonts-vlgothic
+  have faketime || echo faketime
 }
 
 # Prints the prefix that makes a command run as root ("" or "sudo -n"), or fails.

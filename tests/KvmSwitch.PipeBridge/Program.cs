@@ -1,5 +1,6 @@
 using System.IO.Pipes;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using KvmSwitch.PipeBridge;
 
 // Stands in Windows for a test that runs outside of it.
@@ -7,6 +8,8 @@ using KvmSwitch.PipeBridge;
 //   abuse NAME           has sessions at a named pipe that no tray would have
 //   new-taskbar CLASS    behaves to a tray as a new taskbar would
 //   close CLASS          asks a window to close
+//   arrive ID PLACE      plugs a device in, and says whether the service was told
+//   leave ID             plugs it out, and says the same
 if (args is ["abuse", var abused])
 {
     await Abuse.RunAsync(abused);
@@ -25,6 +28,20 @@ if (args is ["close", var closing] && OperatingSystem.IsWindows())
     return;
 }
 
+if (args is ["arrive", var arriving, var place] && OperatingSystem.IsWindows())
+{
+    PluggedDevice.Arrive(arriving, place);
+    Tell();
+    return;
+}
+
+if (args is ["leave", var leaving] && OperatingSystem.IsWindows())
+{
+    PluggedDevice.Leave(leaving);
+    Tell();
+    return;
+}
+
 var (name, port) = (args[1], int.Parse(args[2]));
 Console.WriteLine("ready");
 while (true)
@@ -33,6 +50,9 @@ while (true)
     await pipe.WaitForConnectionAsync();
     _ = Task.Run(() => BridgeAsync(pipe));
 }
+
+[SupportedOSPlatform("windows")]
+static void Tell() => Console.WriteLine(PluggedDevice.Announce("KvmSwitch devices") ? "told" : "nobody listens");
 
 async Task BridgeAsync(NamedPipeServerStream pipe)
 {

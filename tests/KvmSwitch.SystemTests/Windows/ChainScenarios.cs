@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using KvmSwitch.Demo.Harness;
 using Xunit;
 
@@ -7,8 +9,11 @@ namespace KvmSwitch.SystemTests.Windows;
 
 /// <summary>The whole chain: tray or hotkey, service, mutual TLS, daemon, QEMU.</summary>
 [Collection(nameof(WineTier))]
-public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output)
+public sealed partial class ChainScenarios(WineDesktop windows, ITestOutputHelper output)
 {
+    // The host's default.
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact(Timeout = 240_000)]
@@ -40,6 +45,33 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
     }
 
     [Fact(Timeout = 240_000)]
+    public async Task What_Windows_confirmed_comes_home_within_the_lease_of_a_killed_service_which_links_again()
+    {
+        await using var chain = await ChainHost.StartAsync(keyboardClass: "other");
+        await using var service = await InstallAsync(chain);
+        await StartServiceAsync(chain);
+        await using var usb = new WineUsb(windows);
+        await chain.GiveAsync("keyboard", usb);
+        await WaitForStateAsync(state => Here(state, "keyboard"), "the keyboard is here");
+
+        await KillServiceAsync();
+        var killed = TimeProvider.System.GetTimestamp();
+        await chain.WaitForHomeAsync("keyboard");
+        var missed = TimeProvider.System.GetElapsedTime(killed);
+        output.WriteLine($"home {missed.TotalMilliseconds:0} ms after the service was killed");
+        Assert.InRange(missed, TimeSpan.Zero, Lease + TimeSpan.FromSeconds(1));
+        Assert.False(await chain.IsPluggedInAsync("keyboard"), "QEMU still has the keyboard");
+        await usb.PlugOutAsync(told: false);
+
+        await StartServiceAsync(chain);
+        await WaitForStateAsync(state => (string?)state["link"] == "Connected" && !Here(state, "keyboard"), "the state is right again");
+        await chain.GiveAsync("keyboard", usb);
+        await WaitForStateAsync(state => Here(state, "keyboard"), "the keyboard is here again");
+        await chain.Host.RunAsync(Stop, "take", "keyboard");
+        await usb.PlugOutAsync(told: true);
+    }
+
+    [Fact(Timeout = 240_000)]
     public async Task The_host_goes_and_comes_back()
     {
         await using var chain = await ChainHost.StartAsync();
@@ -62,6 +94,25 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
     }
 
     [Fact(Timeout = 240_000)]
+    public async Task Clocks_that_are_years_apart_are_told_and_keep_nobody_from_pairing_and_linking()
+    {
+        var ahead = TimeSpan.FromDays(3 * 365);
+        await using var chain = await ChainHost.StartAsync(clock: ahead);
+        await using var service = await InstallAsync(chain);
+        await StartServiceAsync(chain);
+
+        await WaitForStateAsync(state => (string?)state["link"] == "Connected" && (string?)state["trouble"] is not null, "the link is up, and something is told");
+        var doctor = await windows.RunAsync(WineDesktop.Agent, "doctor");
+        Assert.Equal(1, doctor.ExitCode);
+        var dates = Clocks().Match(doctor.Output);
+        Assert.True(dates.Success, doctor.Output);
+        output.WriteLine(dates.Value);
+        Assert.InRange(DateOf(dates.Groups["there"]) - DateOf(dates.Groups["here"]), ahead - TimeSpan.FromDays(1), ahead + TimeSpan.FromDays(1));
+
+        static DateTime DateOf(Group date) => DateTime.ParseExact(date.Value, "yyyy-MM-dd", CultureInfo.InvariantCulture);
+    }
+
+    [Fact(Timeout = 240_000)]
     public async Task Who_abuses_the_pipe_loses_that_session_and_nobody_else_anything()
     {
         await using var chain = await ChainHost.StartAsync();
@@ -73,6 +124,9 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         Assert.Equal(["garbage ended", "oversized ended", "flood ended"], abuse.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
         await WaitForStateAsync(state => (string?)state["link"] == "Connected", "the service answers, and the link is up");
     }
+
+    [GeneratedRegex("^broken +clock +The clock here says (?<here>[0-9-]+), the host's (?<there>[0-9-]+): set the one that is wrong\\.", RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Clocks();
 
     private static bool Here(JsonNode state, string device) =>
         state["devices"]!.AsArray().Any(one => (string?)one!["name"] == device && one["here"]!.GetValue<bool>());
@@ -133,11 +187,16 @@ public sealed class ChainScenarios(WineDesktop windows, ITestOutputHelper output
         output.WriteLine($"newest handoff: {history["handoffs"]!.AsArray()[^1]!.ToJsonString()}");
     }
 
-    /// <summary>The service is killed: the host misses it; started again, it links again.</summary>
-    private async Task DieAsync(ChainHost chain)
+    private async Task KillServiceAsync()
     {
         var (pid, command) = ServiceProcess();
         await ForeignProcess.KillAsync(pid, command.Split(' ')[0], WineDesktop.Patience);
+    }
+
+    /// <summary>The service is killed: the host misses it; started again, it links again.</summary>
+    private async Task DieAsync(ChainHost chain)
+    {
+        await KillServiceAsync();
         await chain.WaitForLinkAsync(live: false);
         await StartServiceAsync(chain);
         await WaitForStateAsync(state => (string?)state["link"] == "Connected" && !Here(state, "keyboard"), "the state is right again");

@@ -66,8 +66,9 @@ public sealed class DemoHost : IAsyncDisposable
     }
 
     /// <summary>Starts the daemon; returns once it says that it is ready.</summary>
+    /// <param name="environment">Variables for it alone.</param>
     /// <returns>How long that took.</returns>
-    public async Task<TimeSpan> StartDaemonAsync(CancellationToken cancellation)
+    public async Task<TimeSpan> StartDaemonAsync(CancellationToken cancellation, IReadOnlyDictionary<string, string?>? environment = null)
     {
         var logged = File.Exists(DaemonLog) ? new FileInfo(DaemonLog).Length : 0;
         var started = TimeProvider.System.GetTimestamp();
@@ -78,7 +79,7 @@ public sealed class DemoHost : IAsyncDisposable
         [
             "/bin/sh", "-c", Script, "sh", DaemonLog, _inputs.Daemon, "--config", Configuration, "--socket", Socket,
             "--runtime-directory", Path.Combine(Directory, "run"), "--state-directory", StateDirectory, "--verbose",
-        ]);
+        ], environment);
         await Condition.HoldsAsync(
             () => _daemon.HasExited
                 ? throw new InvalidOperationException($"the daemon ended at once:\n{ReadLog(logged)}")
