@@ -5,6 +5,14 @@ namespace KvmSwitch.Core;
 /// <content>Looking where everything is, and setting right what isn't where it should be.</content>
 public sealed partial class Switcher
 {
+    /// <summary>
+    /// A handoff sets off events by the dozen, and looks for itself: what they call for waits until it is over, or for so long.
+    /// </summary>
+    private static readonly TimeSpan LookWithin = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Monotonic timestamp at which everything is to be looked at, whatever still moves.</summary>
+    private long? _lookAt;
+
     private void Adopt(DeviceId id, Desired desired)
     {
         // A device or machine that the configuration no longer names can't be given to anybody: host is home.
@@ -131,12 +139,12 @@ public sealed partial class Switcher
         BringHome([.. astray], Gesture.Reconcile);
         Persist();
         _settled.TrySetResult();
-        LookIfStale(devices);
+        LookIfDue(devices);
     }
 
     /// <summary>Somebody called for a look while it could not be given.</summary>
-    private void LookIfStale(ImmutableArray<DeviceState> devices)
+    private void LookIfDue(ImmutableArray<DeviceState> devices)
     {
-        if (devices.Any(device => device is { Stale: true, Run: null, Looking: false })) Look();
+        if ((_lookAt is not null && IsAtRest) || devices.Any(device => device is { Stale: true, Run: null, Looking: false })) Look();
     }
 }

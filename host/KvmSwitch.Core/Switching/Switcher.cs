@@ -20,11 +20,6 @@ public sealed partial class Switcher : IAsyncDisposable
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
-    /// <summary>
-    /// A handoff sets off events by the dozen, and looks for itself: what they call for waits until it is over, or for so long.
-    /// </summary>
-    private static readonly TimeSpan LookWithin = TimeSpan.FromMilliseconds(500);
-
     /// <summary>A timer takes no more than 49 days.</summary>
     private static readonly TimeSpan LongestAlarm = TimeSpan.FromDays(1);
 
@@ -44,9 +39,6 @@ public sealed partial class Switcher : IAsyncDisposable
     private long _lastId;
     private bool _closing;
     private long? _alarmAt;
-
-    /// <summary>Monotonic timestamp at which everything is to be looked at, whatever still moves.</summary>
-    private long? _lookAt;
     private Task _loop = Task.CompletedTask;
 
     public Switcher(SwitchSetup setup, SwitchEdges edges, IStateStore store)
@@ -307,8 +299,7 @@ public sealed partial class Switcher : IAsyncDisposable
         Persist();
         running.End();
         CloseWhenIdle();
-        if (_lookAt is not null && IsAtRest) Look();
-        else LookIfStale(devices);
+        LookIfDue(devices);
 
         if (!IsNoise(handoff, devices, result)) _edges.Journal.Record(handoff);
         if (answer is null) return;
