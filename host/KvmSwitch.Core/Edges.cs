@@ -60,7 +60,17 @@ public sealed record Attachment(Device Device, ImmutableArray<AttachmentPart> Pa
 public sealed record AttachmentPart(
     int Slot, string Driver, ImmutableDictionary<string, string> Properties, SafeHandle? Descriptor, GuestIdentity Identity) : IDisposable
 {
-    public void Dispose() => Descriptor?.Dispose();
+    /// <summary>A second descriptor, which QEMU only holds: as long as it does, nobody else gets the device. Null where none is needed.</summary>
+    public SafeHandle? Claim { get; init; }
+
+    /// <summary>QEMU's number of the set that the descriptor has to be in (add-fd), where it matters.</summary>
+    public int? FdSet { get; init; }
+
+    public void Dispose()
+    {
+        Descriptor?.Dispose();
+        Claim?.Dispose();
+    }
 }
 
 /// <summary>How a guest's sighting is recognized as a part that was given: every value that is set must agree.</summary>

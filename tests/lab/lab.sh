@@ -131,9 +131,11 @@ arguments() {
 boot() {
   local args=() started=$SECONDS disc
   run=$(mktemp -d "${TMPDIR:-/tmp}/kvmswitch-lab.XXXXXX")
+  mkdir "$run/content"
+  gcc -O2 -static -o "$run/content/eject" "$here/eject.c"
   for disc in stick disc1 disc2 disc3; do
     truncate -s 32M "$run/$disc.img"
-    PATH="$PATH:/usr/sbin:/sbin" mke2fs -q -t ext2 -b 4096 -L "$disc" "$run/$disc.img"
+    PATH="$PATH:/usr/sbin:/sbin" mke2fs -q -t ext2 -b 4096 -L "$disc" -d "$run/content" "$run/$disc.img"
   done
   arguments
   qemu-system-x86_64 "${args[@]}" </dev/null >&2 || die "QEMU could not start the lab: its words are above."
@@ -156,7 +158,7 @@ boot() {
 up() {
   local available status=0
   if directory; then say "The lab runs already."; return; fi
-  for program in qemu-system-x86_64 socat flock; do have "$program" || cannot "$program is missing: run 'apt-get install qemu-system-x86 socat util-linux' as root"; done
+  for program in qemu-system-x86_64 socat flock gcc; do have "$program" || cannot "$program is missing: run 'apt-get install qemu-system-x86 socat util-linux gcc libc6-dev' as root"; done
   available=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
   [ "$available" -gt $((memory + 1024)) ] || cannot "the lab needs $((memory + 1024)) MiB of free memory and $available are free"
   mkdir -p "$cache"

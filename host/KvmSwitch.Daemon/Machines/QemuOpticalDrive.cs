@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -8,40 +9,47 @@ using KvmSwitch.Qmp;
 namespace KvmSwitch.Daemon.Machines;
 
 /// <summary>
-/// An optical drive in one running QEMU: a block node, and the SCSI device on it. The node keeps the drive open, and with that the
-/// host off it, so none may be left behind.
+/// An optical drive in one running QEMU: the SCSI device, the block node that it sends its commands by, and a node that claims the drive.
+/// The claim keeps the host off the drive, so none may be left behind.
 /// </summary>
 internal static class QemuOpticalDrive
 {
     private const string Prefix = "kvmswitch-";
+    private const string Claim = ".claim";
     private const int MaxNodeName = 31;
 
     /// <summary>QEMU's name of the node. A long name of a device is cut, and told from others by what its hash begins with.</summary>
     public static string NodeName(DeviceId device)
     {
         var name = Prefix + device.Value;
-        if (name.Length <= MaxNodeName) return name;
+        var most = MaxNodeName - Claim.Length;
+        if (name.Length <= most) return name;
         var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(device.Value)))[..8];
-        return $"{name[..(MaxNodeName - 1 - hash.Length)]}.{hash}";
+        return $"{name[..(most - 1 - hash.Length)]}.{hash}";
     }
 
+    /// <summary>QEMU's name of the node that claims the drive.</summary>
+    public static string ClaimName(DeviceId device) => NodeName(device) + Claim;
+
     /// <summary>Returns once QEMU has the drive. Of an attempt that fails nothing stays, as far as QEMU answers.</summary>
-    /// <param name="part">With a descriptor, and with properties of the node under <see cref="OpticalHostSide.NodePrefix"/>.</param>
+    /// <param name="part">
+    /// With a descriptor and a claim, and with properties of their nodes under <see cref="OpticalHostSide.NodePrefix"/> and
+    /// <see cref="OpticalHostSide.ClaimPrefix"/>.
+    /// </param>
     /// <param name="place">The properties that say where in the guest it goes.</param>
     public static async Task AddAsync(
         QmpClient client, DeviceId device, AttachmentPart part, JsonObject place, CancellationToken cancellationToken)
     {
-        var node = NodeName(device);
-        await AddNodeAsync(client, node, part, cancellationToken);
         try
         {
-            place["drive"] = node;
-            foreach (var (name, value) in part.Properties.Where(property => !IsOfNode(property.Key))) place[name] = value;
+            await AddNodeAsync(client, ClaimName(device), part.Claim, set: null, Options(part, OpticalHostSide.ClaimPrefix), cancellationToken);
+            await AddNodeAsync(client, NodeName(device), part.Descriptor, part.FdSet, Options(part, OpticalHostSide.NodePrefix), cancellationToken);
+            place["drive"] = NodeName(device);
             await client.DeviceAddAsync(part.Driver, QemuDevices.QemuId(device, part.Slot), place, cancellationToken);
         }
         catch
         {
-            await TryRemoveNodeAsync(client, node);
+            foreach (var node in Nodes(device)) await TryRemoveNodeAsync(client, node);
             throw;
         }
     }
@@ -50,48 +58,60 @@ internal static class QemuOpticalDrive
     /// <exception cref="QmpException">QEMU refused, or doesn't answer.</exception>
     public static async Task RemoveAsync(QmpClient client, DeviceId device, TimeSpan deadline, CancellationToken cancellationToken)
     {
-        var node = NodeName(device);
         await client.DeviceDelAndWaitAsync(QemuDevices.QemuId(device), deadline, cancellationToken);
-        try
+        foreach (var node in Nodes(device))
         {
-            await client.BlockdevDelAsync(node, cancellationToken);
-        }
-        catch (QmpCommandException)
-        {
-            // A node that isn't there is refused as one in use is. The list tells them apart, and is long.
-            if ((await client.ListBlockNodesAsync(cancellationToken)).Contains(node, StringComparer.Ordinal)) throw;
+            try
+            {
+                await client.BlockdevDelAsync(node, cancellationToken);
+            }
+            catch (QmpCommandException)
+            {
+                // A node that isn't there is refused as one in use is. The list tells them apart, and is long.
+                if ((await client.ListBlockNodesAsync(cancellationToken)).Contains(node, StringComparer.Ordinal)) throw;
+            }
         }
     }
 
     /// <summary>Removes all nodes of ours that no device uses: what a daemon that died between two commands left behind.</summary>
     public static async Task SweepAsync(QmpClient client, CancellationToken cancellationToken)
     {
-        var nodes = await client.ListBlockNodesAsync(cancellationToken);
-        foreach (var node in nodes.Where(name => name.StartsWith(Prefix, StringComparison.Ordinal))) await TryRemoveNodeAsync(client, node);
+        foreach (var node in (await OursAsync(client, cancellationToken)).Where(name => !IsClaim(name))) await TryRemoveNodeAsync(client, node);
+
+        // No device uses a claim; the node beside it tells whether the drive is in the guest.
+        var left = await OursAsync(client, cancellationToken);
+        foreach (var claim in left.Where(name => IsClaim(name) && !left.Contains(name[..^Claim.Length]))) await TryRemoveNodeAsync(client, claim);
     }
 
-    private static bool IsOfNode(string property) => property.StartsWith(OpticalHostSide.NodePrefix, StringComparison.Ordinal);
+    private static async Task<HashSet<string>> OursAsync(QmpClient client, CancellationToken cancellationToken) =>
+        [.. (await client.ListBlockNodesAsync(cancellationToken)).Where(name => name.StartsWith(Prefix, StringComparison.Ordinal))];
 
-    private static async Task AddNodeAsync(QmpClient client, string node, AttachmentPart part, CancellationToken cancellationToken)
+    private static bool IsClaim(string node) => node.EndsWith(Claim, StringComparison.Ordinal);
+
+    // The claim ends last: before it does, nothing of the guest reaches the drive any more.
+    private static string[] Nodes(DeviceId device) => [NodeName(device), ClaimName(device)];
+
+    private static JsonObject Options(AttachmentPart part, string prefix) => new(part.Properties
+        .Where(property => property.Key.StartsWith(prefix, StringComparison.Ordinal))
+        .Select(property => KeyValuePair.Create<string, JsonNode?>(
+            property.Key[prefix.Length..], property.Value is "true" or "false" ? property.Value == "true" : property.Value)));
+
+    private static async Task AddNodeAsync(
+        QmpClient client, string node, SafeHandle? descriptor, int? set, JsonObject options, CancellationToken cancellationToken)
     {
-        var descriptor = part.Descriptor ?? throw new ArgumentException("an optical drive travels by descriptor", nameof(part));
-        var set = await client.AddFdAsync(descriptor, cancellationToken: cancellationToken);
+        ArgumentNullException.ThrowIfNull(descriptor);
+        var added = await client.AddFdAsync(descriptor, set, cancellationToken);
         try
         {
             // Ours closes first: with QEMU's alone the host's claim ends when QEMU does.
-            part.Dispose();
-            var options = new JsonObject { ["filename"] = set.Path };
-            foreach (var (name, value) in part.Properties.Where(property => IsOfNode(property.Key)))
-            {
-                options[name[OpticalHostSide.NodePrefix.Length..]] = value is "true" or "false" ? value == "true" : value;
-            }
-
+            descriptor.Dispose();
+            options["filename"] = added.Path;
             await AddNodeAnewAsync(client, node, options, cancellationToken);
         }
         finally
         {
             // The node holds a duplicate.
-            await client.RemoveFdAsync(set.FdSetId, cancellationToken: CancellationToken.None);
+            await client.RemoveFdAsync(added.FdSetId, cancellationToken: CancellationToken.None);
         }
     }
 

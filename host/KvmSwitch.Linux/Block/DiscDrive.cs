@@ -30,8 +30,14 @@ internal interface IDiscDrives
     /// (DISK_EVENT_FLAG_BLOCK_ON_EXCL_WRITE).
     /// </summary>
     /// <param name="node">Its path.</param>
-    /// <param name="forWriting">Without CAP_SYS_RAWIO, the holder may send commands that change something only if it is: to set the speed, to lock the tray, to write.</param>
+    /// <param name="forWriting">Only a drive that can write may be opened so.</param>
     SafeFileHandle Claim(string node, bool forWriting);
+
+    /// <summary>
+    /// Opens a drive's node of the driver sg for commands of all kinds: without CAP_SYS_RAWIO, those that change something (to set
+    /// the speed, to lock and open the tray, to write) pass only by a descriptor for writing.
+    /// </summary>
+    SafeFileHandle OpenGeneric(string node);
 }
 
 internal interface IDiscDrive : IDisposable
@@ -51,6 +57,8 @@ internal sealed class DiscDrives : IDiscDrives
     public IDiscDrive Open(string node, bool alone) => new Drive(Open(node, alone ? Libc.O_RDONLY | Libc.O_EXCL : Libc.O_RDONLY));
 
     public SafeFileHandle Claim(string node, bool forWriting) => Open(node, (forWriting ? Libc.O_RDWR : Libc.O_RDONLY) | Libc.O_EXCL);
+
+    public SafeFileHandle OpenGeneric(string node) => Open(node, Libc.O_RDWR);
 
     private static SafeFileHandle Open(string node, int flags)
     {

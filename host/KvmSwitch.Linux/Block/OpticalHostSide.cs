@@ -5,17 +5,22 @@ using Microsoft.Win32.SafeHandles;
 namespace KvmSwitch.Linux;
 
 /// <summary>
-/// The host's side of the route <c>optical</c>: finds the drive, sees to its disc, unmounts it, and opens it for QEMU. The
+/// The host's side of the route <c>optical</c>: finds the drive, sees to its disc, unmounts it, and opens it for QEMU twice. One
 /// descriptor carries a claim of the drive, which lives exactly as long as QEMU has it: meanwhile the host can neither mount the
-/// disc nor burn, and the drive can't be given a second time under any name.
+/// disc nor burn, and the drive can't be given a second time under any name. The other, the drive's node of the driver sg, takes
+/// the guest's commands: unlike the first it may be opened for writing whatever the drive can, and only a descriptor for
+/// writing passes the commands with which a guest unlocks and opens the tray (drivers/scsi/scsi_ioctl.c, scsi_cmd_allowed).
 /// </summary>
 public sealed class OpticalHostSide : IHostSide
 {
     /// <summary>QEMU's type for a drive that is handed over by SCSI passthrough.</summary>
-    public const string Driver = "scsi-block";
+    public const string Driver = "scsi-generic";
 
-    /// <summary>Properties of the attachment that begin so are for QEMU's block node (blockdev-add), the others for its device.</summary>
+    /// <summary>Properties of the attachment that begin so are for the block node (blockdev-add) of its descriptor.</summary>
     public const string NodePrefix = "node.";
+
+    /// <summary>Those that begin so are for the block node of its claim; all others are for QEMU's device.</summary>
+    public const string ClaimPrefix = "claim.";
 
     private const int UnlockAttempts = 3;
     private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(200);
@@ -51,11 +56,7 @@ public sealed class OpticalHostSide : IHostSide
         await AwaitDiscAsync(device, cancellationToken);
         var blocks = await LookAsync(() => _inventory.Named(Find(device)), cancellationToken);
         await _storage.ReleaseAsync(device.Id, blocks, force, cancellationToken);
-        var (node, isReadOnly) = await LookAsync(() => Claim(device), cancellationToken);
-        // QEMU refuses to open a drive for writing that can't write.
-        var properties = ImmutableDictionary<string, string>.Empty
-            .Add(NodePrefix + "driver", "host_device").Add(NodePrefix + "read-only", isReadOnly ? "true" : "false");
-        return new(device, [new(0, Driver, properties, node, new(Id: null, Serial: null))]);
+        return new(device, [await LookAsync(() => Open(device, to), cancellationToken)]);
     }
 
     /// <inheritdoc/>
@@ -119,21 +120,44 @@ public sealed class OpticalHostSide : IHostSide
         },
         cancellationToken);
 
-    private (SafeFileHandle Node, bool IsReadOnly) Claim(Device device)
+    private AttachmentPart Open(Device device, Recipient to)
     {
         var name = Find(device);
+        // QEMU refuses to open a drive for writing that can't write.
+        var isReadOnly = SysfsText.Read(Path.Combine(_paths.Sys, "class/block", name), "ro") == "1";
+        var generic = GenericScsi.NodeOf(_paths, device, name);
+        var claim = Open(device, NodeOf(name), node => _drives.Claim(node, forWriting: !isReadOnly));
         try
         {
-            var isReadOnly = SysfsText.Read(Path.Combine(_paths.Sys, "class/block", name), "ro") == "1";
-            var node = _drives.Claim(NodeOf(name), forWriting: !isReadOnly);
-            // Numbers shift: only an unchanged one after opening proves whose node this is.
-            if (Resolve(device) == name) return (node, isReadOnly);
-            node.Dispose();
+            var properties = ImmutableDictionary<string, string>.Empty
+                .Add(ClaimPrefix + "driver", "host_device").Add(ClaimPrefix + "read-only", isReadOnly ? "true" : "false")
+                .Add(NodePrefix + "driver", "host_device");
+            var part = new AttachmentPart(0, Driver, properties, Open(device, generic, _drives.OpenGeneric), new(Id: null, Serial: null))
+            {
+                Claim = claim,
+                FdSet = GenericScsi.PrepareSet(_paths, to, generic),
+            };
+            // Numbers shift: only unchanged ones after opening prove whose nodes these are.
+            if (Resolve(device) == name && GenericScsi.NodeOf(_paths, device, name) == generic) return part;
+            part.Dispose();
             throw new SwitchException(Failure.Failed, $"{device.Id} was plugged in anew just now: try again");
+        }
+        catch
+        {
+            claim.Dispose();
+            throw;
+        }
+    }
+
+    private static SafeFileHandle Open(Device device, string node, Func<string, SafeFileHandle> open)
+    {
+        try
+        {
+            return open(node);
         }
         catch (IOException e)
         {
-            throw Explain(device, NodeOf(name), e);
+            throw Explain(device, node, e);
         }
     }
 

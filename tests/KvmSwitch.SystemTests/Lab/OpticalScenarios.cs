@@ -47,12 +47,29 @@ public sealed class OpticalScenarios(LabHost lab)
         await lab.Hardware.DiscAsync(2, Stop);
         await lab.WaitForPlacementAsync("disc", "win");
 
-        // The button is pressed: the guest has no program that ejects.
+        // The button is pressed.
         await lab.Hardware.DiscAsync(null, Stop);
         await lab.WaitForPlacementAsync("disc", "host");
 
         await lab.Hardware.DiscAsync(3, Stop);
         await lab.WaitForPlacementAsync("disc", "win");
+    }
+
+    [Fact(Timeout = 600_000)]
+    public async Task Ejected_by_a_guest_that_has_read_the_disc_it_comes_home_and_the_next_disc_goes_there_again()
+    {
+        await lab.SettleAsync();
+        foreach (var disc in new[] { 1, 2 })
+        {
+            await lab.Hardware.DiscAsync(disc, Stop);
+            await lab.Shell.RunAsync($"timeout 60 sh -c 'until blkid -p /dev/sr0 | grep -q disc{disc}; do sleep 0.3; done'", Stop);
+            await lab.RunAsync("give", "disc");
+
+            await lab.TypeInGuestAsync("mkdir -p /mnt && mount -r /dev/sr0 /mnt && cp /mnt/eject /tmp/eject && umount /mnt && /tmp/eject");
+            await lab.WaitForPlacementAsync("disc", "host");
+
+            Assert.Equal("disc", (string?)(await lab.RunAsync("history", "--limit", "1"))["handoffs"]![0]!["gesture"]);
+        }
     }
 
     [Fact(Timeout = 600_000)]

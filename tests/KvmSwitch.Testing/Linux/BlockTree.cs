@@ -45,10 +45,14 @@ public sealed class BlockTree : IDisposable
     }
 
     /// <summary>An optical drive, with its link in /dev/disk/by-id.</summary>
-    public void AddDrive(string name, string byId)
+    /// <param name="generic">Its node of the driver sg; null where that isn't loaded.</param>
+    public void AddDrive(string name, string byId, string? generic = "sg0")
     {
         Add(name, $"pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0/block/{name}");
         Link(byId, name);
+        if (generic is null) return;
+        Directory.CreateDirectory(Path.Combine(DirectoryOf(name), "device/scsi_generic", generic));
+        File.WriteAllText(Below($"dev/{generic}"), "");
     }
 
     /// <summary>Makes or changes a link in /dev/disk/by-id.</summary>

@@ -9,6 +9,9 @@ internal sealed class FakeDrives : IDiscDrives
 {
     private readonly ConcurrentDictionary<string, FakeDrive> _drives = new();
 
+    /// <summary>An errno that opening a node of the driver sg ends with.</summary>
+    public int? GenericTrouble { get; set; }
+
     /// <summary>By the last part of the node's path.</summary>
     public FakeDrive this[string name] => _drives.GetOrAdd(name, _ => new());
 
@@ -26,7 +29,13 @@ internal sealed class FakeDrives : IDiscDrives
         if (drive.IsClaimed) throw Error(Libc.EBUSY);
         drive.IsClaimed = true;
         drive.WasForWriting = forWriting;
-        return File.OpenHandle(node);
+        return drive.LastClaim = File.OpenHandle(node);
+    }
+
+    public SafeFileHandle OpenGeneric(string node)
+    {
+        if (!File.Exists(node)) throw Error(Libc.ENOENT);
+        return GenericTrouble is { } errno ? throw Error(errno) : File.OpenHandle(node, FileMode.Open, FileAccess.ReadWrite);
     }
 
     internal static IOException Error(int errno) => new("no", errno);
@@ -74,6 +83,7 @@ internal sealed class FakeDrive
     public volatile bool IsClaimed;
     public volatile bool IsLocked;
     public volatile bool WasForWriting;
+    public volatile SafeFileHandle? LastClaim;
     public int Opened;
     public int Closed;
     public int Read;

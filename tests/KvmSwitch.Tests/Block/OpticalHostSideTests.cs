@@ -31,25 +31,70 @@ public sealed class OpticalHostSideTests : IDisposable
     }
 
     [Fact]
-    public async Task Prepared_unmounted_and_with_a_claim_for_writing()
+    public async Task Prepared_unmounted_with_a_claim_for_writing_and_a_way_for_commands()
     {
         using var attachment = await Side.PrepareAsync(Bluray, Qemu, force: true, CancellationToken.None);
 
         var part = Assert.Single(attachment.Parts);
-        Assert.Equal(("scsi-block", false), (part.Driver, part.Descriptor!.IsInvalid));
-        Assert.Equal(("host_device", "false"), (part.Properties["node.driver"], part.Properties["node.read-only"]));
+        Assert.Equal(("scsi-generic", false, false), (part.Driver, part.Descriptor!.IsInvalid, part.Claim!.IsInvalid));
+        Assert.Equal(
+            ("host_device", "host_device", "false"), (part.Properties["node.driver"], part.Properties["claim.driver"], part.Properties["claim.read-only"]));
         Assert.True(_drives["sr0"] is { IsClaimed: true, WasForWriting: true });
         Assert.Equal(("bluray", "sr0", true), Assert.Single(_storage.Released));
     }
 
     [Fact]
-    public async Task A_drive_that_only_reads_is_opened_for_reading_because_qemu_would_refuse()
+    public async Task Where_qemu_looks_its_set_of_descriptors_is_a_character_device_also_the_second_time()
+    {
+        for (var time = 0; time < 2; time++)
+        {
+            using var attachment = await Side.PrepareAsync(Bluray, Qemu, force: false, CancellationToken.None);
+
+            Assert.Equal(21000, attachment.Parts[0].FdSet);
+            Assert.Equal("../null", new FileInfo(Path.Combine(_tree.Paths.Proc, "1/root/dev/fdset/21000")).LinkTarget);
+            _drives["sr0"].IsClaimed = false;
+        }
+    }
+
+    [Fact]
+    public async Task Without_the_driver_sg_it_is_refused_and_not_claimed()
+    {
+        _tree.Remove("sr0");
+        _tree.AddDrive("sr0", Link, generic: null);
+
+        await RefusedAsync("bluray takes no SCSI commands: the kernel's driver sg isn't loaded; run 'modprobe sg' and try again");
+        Assert.False(_drives["sr0"].IsClaimed);
+    }
+
+    [Fact]
+    public async Task No_permission_for_the_node_of_sg_is_told_and_the_claim_given_up()
+    {
+        _drives.GenericTrouble = Libc.EACCES;
+
+        await RefusedAsync($"bluray may not be opened: no permission for {_tree.Paths.Dev}/sg0; run the daemon as root or give it access by a udev rule");
+        Assert.True(_drives["sr0"].LastClaim!.IsClosed);
+    }
+
+    [Fact]
+    public async Task A_qemu_that_is_gone_is_a_failure_and_the_claim_is_given_up()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_tree.Paths.Proc, "1"), "");
+
+        var error = await Assert.ThrowsAsync<SwitchException>(() => Side.PrepareAsync(Bluray, Qemu, force: false, CancellationToken.None));
+
+        Assert.Equal(Failure.Failed, error.Failure);
+        Assert.StartsWith("no optical drive can be shown to windows: ", error.Message, StringComparison.Ordinal);
+        Assert.True(_drives["sr0"].LastClaim!.IsClosed);
+    }
+
+    [Fact]
+    public async Task A_drive_that_only_reads_is_claimed_for_reading_because_qemu_would_refuse()
     {
         await File.WriteAllTextAsync(Path.Combine(_tree.Paths.Sys, "class/block/sr0/ro"), "1\n");
 
         using var attachment = await Side.PrepareAsync(Bluray, Qemu, force: false, CancellationToken.None);
 
-        Assert.Equal("true", attachment.Parts[0].Properties["node.read-only"]);
+        Assert.Equal("true", attachment.Parts[0].Properties["claim.read-only"]);
         Assert.False(_drives["sr0"].WasForWriting);
     }
 

@@ -23,10 +23,10 @@ public sealed class QemuOpticalDriveTests
     public void A_node_has_a_name_that_QEMU_takes_and_no_other_device_has()
     {
         var names = new[] { "a", "bluray-in-the-left-bay-of-pc", "bluray-in-the-left-bay-of-pc-two", "bluray-in-the-left-bay-of-pc-one" }
-            .Select(name => QemuOpticalDrive.NodeName(DeviceId.Parse(name))).ToArray();
+            .Select(DeviceId.Parse).SelectMany(device => new[] { QemuOpticalDrive.NodeName(device), QemuOpticalDrive.ClaimName(device) }).ToArray();
 
-        Assert.Equal("kvmswitch-a", names[0]);
+        Assert.Equal(["kvmswitch-a", "kvmswitch-a.claim"], names[..2]);
         Assert.All(names, name => Assert.InRange(name.Length, 1, 31));
-        Assert.Equal(4, names.Distinct().Count());
+        Assert.Equal(8, names.Distinct().Count());
     }
 }
