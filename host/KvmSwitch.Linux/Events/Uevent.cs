@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Collections.Immutable;
 using System.Text;
 
 namespace KvmSwitch.Linux;
@@ -7,7 +6,7 @@ namespace KvmSwitch.Linux;
 /// <summary>A device of the kernel came, went or changed. A hint to look again, never the truth.</summary>
 /// <param name="Action">add, remove, change, move, online, offline, bind, unbind; or <see cref="RescanAction"/>.</param>
 /// <param name="DevPath">Below /sys, as <c>/devices/pci0000:00/0000:00:14.0/usb1/1-4</c>.</param>
-public sealed record Uevent(string Action, string Subsystem, string DevPath, ImmutableDictionary<string, string> Properties)
+public sealed record Uevent(string Action, string Subsystem, string DevPath)
 {
     public const string RescanAction = "rescan";
 
@@ -16,7 +15,7 @@ public sealed record Uevent(string Action, string Subsystem, string DevPath, Imm
     private const int UdevHeaderSize = 40;
 
     /// <summary>Events were lost: anything may have changed.</summary>
-    public static Uevent Rescan { get; } = new(RescanAction, "", "", ImmutableDictionary<string, string>.Empty);
+    public static Uevent Rescan { get; } = new(RescanAction, "", "");
 
     public bool IsRescan => Action == RescanAction;
 
@@ -41,20 +40,20 @@ public sealed record Uevent(string Action, string Subsystem, string DevPath, Imm
             : null;
     }
 
+    // A handoff sets off a hundred events of some thirty properties each: only what is wanted becomes a text.
     private static Uevent? OfProperties(ReadOnlySpan<byte> list)
     {
-        var properties = ImmutableDictionary.CreateBuilder<string, string>();
+        string? action = null, path = null, subsystem = null;
         foreach (var range in list.Split((byte)0))
         {
-            var pair = Encoding.UTF8.GetString(list[range]);
-            var equals = pair.IndexOf('=', StringComparison.Ordinal);
-            if (equals > 0) properties[pair[..equals]] = pair[(equals + 1)..];
+            var pair = list[range];
+            if (pair.StartsWith("ACTION="u8)) action = ValueOf(pair);
+            else if (pair.StartsWith("DEVPATH="u8)) path = ValueOf(pair);
+            else if (pair.StartsWith("SUBSYSTEM="u8)) subsystem = ValueOf(pair);
         }
 
-        return properties.TryGetValue("ACTION", out var action) && action.Length > 0 && action != RescanAction
-            && properties.TryGetValue("DEVPATH", out var path)
-            && properties.TryGetValue("SUBSYSTEM", out var subsystem)
-            ? new(action, subsystem, path, properties.ToImmutable())
-            : null;
+        return action is { Length: > 0 } and not RescanAction && path is not null && subsystem is not null ? new(action, subsystem, path) : null;
     }
+
+    private static string ValueOf(ReadOnlySpan<byte> pair) => Encoding.UTF8.GetString(pair[(pair.IndexOf((byte)'=') + 1)..]);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using System.Text;
 using KvmSwitch.Core;
 
@@ -37,16 +38,17 @@ internal static class SysfsPath
         return found;
     }
 
-    /// <summary>The names in a directory, in order; empty when there is no such directory.</summary>
+    /// <summary>The names in a directory, in order; empty when there is no such directory, or it may not be read.</summary>
     public static ImmutableArray<string> NamesIn(string directory)
     {
-        try
-        {
-            return [.. Directory.EnumerateFileSystemEntries(directory).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
+        // Not by Directory, which asks twice for each link where it leads: most of sysfs is links.
+        var opened = Libc.OpenDirectory(directory);
+        if (opened == 0) return [];
+        var names = ImmutableArray.CreateBuilder<string>();
+        for (var entry = Libc.ReadDirectory(opened); entry != 0; entry = Libc.ReadDirectory(opened))
+            if (Marshal.PtrToStringUTF8(entry + Libc.DirectoryEntryName) is { } name and not ("." or "..")) names.Add(name);
+        _ = Libc.CloseDirectory(opened);
+        names.Sort(StringComparer.Ordinal);
+        return names.ToImmutable();
     }
 }

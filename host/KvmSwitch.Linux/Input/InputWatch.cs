@@ -42,7 +42,8 @@ internal sealed class InputWatch(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] waits =
         [
-            uevents.WaitAsync(uevent => uevent.Subsystem == "input", bound, clock, either.Token),
+            // What goes, the loop hears by itself.
+            uevents.WaitAsync(uevent => uevent is { Subsystem: "input", Action: not "remove" }, bound, clock, either.Token),
             nudges.WaitAsync(_ => true, bound, clock, either.Token),
         ];
         await Task.WhenAny(waits);

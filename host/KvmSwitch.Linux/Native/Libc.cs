@@ -29,6 +29,9 @@ internal static partial class Libc
     public const int O_DIRECTORY = 0x10000;
     public const int O_CLOEXEC = 0x80000;
 
+    /// <summary>Where the name is in glibc's struct dirent of 64-bit Linux (readdir(3)): after ino_t, off_t, a length and a type.</summary>
+    public const int DirectoryEntryName = 19;
+
     private const string Library = "libc";
 
     /// <summary>The error of the last call, in the system's words.</summary>
@@ -49,6 +52,17 @@ internal static partial class Libc
     /// <summary>Cut off where it is longer than there is room for (readlink(2)).</summary>
     [LibraryImport(Library, EntryPoint = "readlink", StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint ReadLink(string path, Span<byte> target, nint size);
+
+    /// <summary>Null when there is no such directory.</summary>
+    [LibraryImport(Library, EntryPoint = "opendir", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint OpenDirectory(string path);
+
+    /// <summary>A struct dirent, which the next call may reuse; null after the last.</summary>
+    [LibraryImport(Library, EntryPoint = "readdir")]
+    public static partial nint ReadDirectory(nint directory);
+
+    [LibraryImport(Library, EntryPoint = "closedir")]
+    public static partial int CloseDirectory(nint directory);
 
     [LibraryImport(Library, EntryPoint = "close", SetLastError = true)]
     public static partial int Close(nint descriptor);

@@ -132,9 +132,10 @@ public sealed class ControllerHostSide : IHostSide
     private async Task RememberAsync(PciFunction function, CancellationToken cancellationToken)
     {
         if (_memory.Find(function.Address) is not null) return;
-        if (function.IsUsbController) await _settling.RememberAsync(function.Address, cancellationToken);
         var driver = function.Driver is null or PciFunction.Vfio ? "" : function.Driver;
-        await _memory.SaveAsync(function.Address, driver, cancellationToken);
+        await Task.WhenAll(
+            function.IsUsbController ? _settling.RememberAsync(function.Address, cancellationToken) : Task.CompletedTask,
+            _memory.SaveAsync(function.Address, driver, cancellationToken));
     }
 
     private async Task RestoreOneAsync(DeviceId name, PciAddress address, CancellationToken cancellationToken)
@@ -147,9 +148,13 @@ public sealed class ControllerHostSide : IHostSide
         {
             await _binding.ReturnAsync(name, found, remembered, cancellationToken);
             if (_inventory.At(address) is { Driver: null }) _unclaimed[address] = 0;
-            if (found.IsUsbController) await _settling.WaitAsync(address, listener, cancellationToken);
         }
 
-        if (remembered is not null) await _memory.SaveAsync(address, null, cancellationToken);
+        // It has its driver and may have any: what is left is only waited for.
+        var forgetting = remembered is null ? Task.CompletedTask : _memory.SaveAsync(address, null, cancellationToken);
+        var settling = found is { IsUsbController: true } && (remembered is not null || found.Driver is null)
+            ? _settling.WaitAsync(address, listener, cancellationToken)
+            : Task.CompletedTask;
+        await Task.WhenAll(forgetting, settling);
     }
 }

@@ -87,7 +87,7 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
         return error;
     }
 
-    private string? DriverOf(PciAddress function) => inventory.At(function)?.Driver;
+    private string? DriverOf(PciAddress function) => inventory.DriverOf(function);
 
     /// <param name="error">What the write before it answered: after an error, a single look is enough.</param>
     /// <returns>False when it doesn't in time.</returns>

@@ -10,18 +10,12 @@ internal static class KernelText
     /// <summary>The lines; none when the file can't be read.</summary>
     public static string[] Lines(string path)
     {
-        try
-        {
-            using var stream = File.OpenRead(path);
-            var bytes = new byte[64 * 1024];
-            using var content = new MemoryStream();
-            while (content.Length < MaxBytes && stream.Read(bytes) is > 0 and var count) content.Write(bytes, 0, count);
-            return Encoding.UTF8.GetString(content.GetBuffer(), 0, (int)content.Length).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
+        using var file = Libc.Open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+        if (file.IsInvalid) return [];
+        var bytes = new byte[16 * 1024];
+        using var content = new MemoryStream();
+        while (content.Length < MaxBytes && Libc.Read(file, bytes, bytes.Length) is > 0 and var count) content.Write(bytes, 0, (int)count);
+        return Encoding.UTF8.GetString(content.GetBuffer(), 0, (int)content.Length).Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
     /// <summary>Blanks, tabs, newlines and backslashes are octal there, as <c>\040</c> (fs/seq_file.c).</summary>

@@ -27,6 +27,9 @@ public sealed class PciInventory(KernelPaths paths)
             : null;
     }
 
+    /// <summary>The driver that is bound to the function; null: none, or no such function. Reads one link.</summary>
+    public string? DriverOf(PciAddress address) => SysfsText.LinkName(DirectoryOf(address), "driver");
+
     /// <summary>The functions of an IOMMU group, bridges too, ordered by address. They can only be lent together.</summary>
     public ImmutableArray<PciFunction> Group(int group) =>
         [.. Addresses(Path.Combine(paths.Sys, "kernel/iommu_groups", $"{group}", "devices")).Select(At).OfType<PciFunction>()];
@@ -44,17 +47,10 @@ public sealed class PciInventory(KernelPaths paths)
     /// <summary>Whether the function's USB buses are there, each with its root hub at work. For USB controllers.</summary>
     internal bool HasRootHubs(PciAddress address)
     {
-        try
-        {
-            var buses = Directory.GetDirectories(DirectoryOf(address), "usb*")
-                .Select(bus => (Path: bus, Number: Path.GetFileName(bus)[3..])).Where(bus => int.TryParse(bus.Number, out _)).ToArray();
-            return buses.Length > 0 && buses.All(bus => SysfsText.LinkName(Path.Combine(bus.Path, $"{bus.Number}-0:1.0"), "driver") is not null);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // Gone, or just coming.
-            return false;
-        }
+        const string Bus = "usb";
+        var directory = DirectoryOf(address);
+        var buses = SysfsPath.NamesIn(directory).Where(name => name.StartsWith(Bus, StringComparison.Ordinal) && int.TryParse(name.AsSpan(Bus.Length), out _)).ToArray();
+        return buses.Length > 0 && buses.All(bus => SysfsText.LinkName(Path.Combine(directory, bus, $"{bus[Bus.Length..]}-0:1.0"), "driver") is not null);
     }
 
     internal string DirectoryOf(PciAddress address) => Path.Combine(_devices, address.Value);

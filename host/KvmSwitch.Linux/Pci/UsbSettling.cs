@@ -11,7 +11,7 @@ internal sealed class UsbSettling(KernelPaths paths, TimeProvider clock)
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
 
     // Events can get lost, and udev's come late when much happens at once: so what counts is what is seen.
-    private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Recheck = TimeSpan.FromMilliseconds(30);
     private readonly UsbInventory _usb = new(paths);
     private readonly PciInventory _pci = new(paths);
     private readonly ConcurrentDictionary<PciAddress, ImmutableArray<string>> _expected = new();
@@ -32,11 +32,11 @@ internal sealed class UsbSettling(KernelPaths paths, TimeProvider clock)
         {
             if (!devices.SequenceEqual(seen)) (seen, since) = (devices, clock.GetTimestamp());
             if (_pci.HasRootHubs(controller) && (HasAllExpected(controller, devices) || clock.GetElapsedTime(since) >= Quiet)) return;
-            await listener.WaitAsync(IsOfBus, Recheck, clock, cancellationToken);
+            await listener.WaitAsync(IsBinding, Recheck, clock, cancellationToken);
         }
     }
 
-    private static bool IsOfBus(Uevent uevent) => uevent.Subsystem is "usb" or "pci" or "hid" or "input" or "block" or "sound";
+    private static bool IsBinding(Uevent uevent) => uevent is { Subsystem: "usb", Action: "bind" };
 
     private static Task<T> LookAsync<T>(Func<T> look, CancellationToken cancellationToken) =>
         Task.Run(look, cancellationToken).WaitAsync(cancellationToken);

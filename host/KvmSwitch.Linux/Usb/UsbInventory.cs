@@ -99,20 +99,14 @@ public sealed class UsbInventory(KernelPaths paths)
         return bus > 0 && PciAddress.TryParse(parts[bus - 1], out var address) ? address : null;
     }
 
-    private static ImmutableArray<UsbInterface> InterfacesOf(string directory, UsbPort port)
-    {
-        try
-        {
-            return [.. Directory.EnumerateDirectories(directory, $"{port}:*")
-                .Order(StringComparer.Ordinal)
-                .Select(path => byte.TryParse(SysfsText.Read(path, "bInterfaceClass"), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var kind)
-                    ? new UsbInterface(Path.GetFileName(path), kind, SysfsText.LinkName(path, "driver"))
-                    : null)
-                .OfType<UsbInterface>()];
-        }
-        catch (DirectoryNotFoundException)
-        {
-            return [];
-        }
-    }
+    private static ImmutableArray<UsbInterface> InterfacesOf(string directory, UsbPort port) =>
+    [
+        .. SysfsPath.NamesIn(directory)
+            .Where(name => name.StartsWith($"{port}:", StringComparison.Ordinal))
+            .Select(name => (Name: name, Path: Path.Combine(directory, name)))
+            .Select(at => byte.TryParse(SysfsText.Read(at.Path, "bInterfaceClass"), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var kind)
+                ? new UsbInterface(at.Name, kind, SysfsText.LinkName(at.Path, "driver"))
+                : null)
+            .OfType<UsbInterface>(),
+    ];
 }

@@ -15,6 +15,15 @@ internal sealed record Lap(string Command, long Begun, long Ended, string Said)
     /// <summary>From the beginning of one to the end of another, milliseconds.</summary>
     public static double Until(Lap first, Lap last) => (last.Ended - first.Begun) / 1000.0;
 
+    /// <summary>What was done, in a few words: <c>device_add</c>, <c>write unbind</c>, <c>await guest</c>.</summary>
+    public string Name => Command.Split('\t') switch
+    {
+        ["send", var request] => (string)JsonNode.Parse(request)!["execute"]!,
+        ["write", var path, ..] => $"write {Path.GetFileName(path)}",
+        ["await", var source, ..] => $"await {source}",
+        var words => words[0],
+    };
+
     /// <summary>What a program printed as JSON, without what else it said.</summary>
     public JsonNode Json => JsonNode.Parse(Said[Said.IndexOf('{', StringComparison.Ordinal)..(Said.LastIndexOf('}') + 1)])!;
 }

@@ -42,6 +42,9 @@ internal sealed class Leg(string route, string direction)
 
     public List<double> Bare { get; } = [];
 
+    /// <summary>What the hand did, each for as long as the next thing had to wait for it.</summary>
+    public List<(string Part, double Ms)> BareParts { get; } = [];
+
     /// <summary>By hand, until what is behind the device works as well.</summary>
     public List<double> BareBehind { get; } = [];
 
@@ -85,10 +88,13 @@ internal sealed class Leg(string route, string direction)
         }
 
         if (route == "controller" && direction == "give") rows.AddRange(Behind());
-        rows.AddRange(Moves.SelectMany(move => move.Parts).GroupBy(part => part.Part, part => part.Ms)
-            .Select(part => new Row($"  of ours: {part.Key}", "ms", new(part))));
+        rows.AddRange(PartsOf("ours", Moves.SelectMany(move => move.Parts)));
+        rows.AddRange(PartsOf("bare QMP", BareParts));
         return new($"{route}: {direction}", rows);
     }
+
+    private static IEnumerable<Row> PartsOf(string whose, IEnumerable<(string Part, double Ms)> parts) =>
+        parts.GroupBy(part => part.Part, part => part.Ms).Select(part => new Row($"  of {whose}: {part.Key}", "ms", new(part)));
 
     private IEnumerable<Row> Behind()
     {

@@ -47,11 +47,18 @@ internal sealed class RouteBenchmark(BenchHost host, Route route)
                 await host.RestAsync(cancellation);
                 var taken = await host.Watch.DoAsync([Command.Mark, .. take, .. route.Left], cancellation);
                 if (!isCounted) return;
-                _give.Bare.Add(Lap.Time([.. given.Skip(1).Take(give.Count)]));
+                Note(_give, given, give.Count);
                 _give.BareBehind.Add(Lap.Until(given[1], given[^1]));
-                _take.Bare.Add(Lap.Time([.. taken.Skip(1).Take(take.Count)]));
+                Note(_take, taken, take.Count);
             },
             cancellation);
         await host.WaitForHomeAsync(route.Device, cancellation);
+    }
+
+    /// <param name="laps">The mark, then what counts, then what is waited for as well.</param>
+    private static void Note(Leg leg, IReadOnlyList<Lap> laps, int count)
+    {
+        leg.Bare.Add(Lap.Time([.. laps.Skip(1).Take(count)]));
+        for (var i = 1; i <= count; i++) leg.BareParts.Add((laps[i].Name, (laps[i].Ended - (i == 1 ? laps[i].Begun : laps[i - 1].Ended)) / 1000.0));
     }
 }

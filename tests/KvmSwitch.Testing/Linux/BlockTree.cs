@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Text;
 using KvmSwitch.Linux;
 
@@ -113,7 +112,7 @@ public sealed class BlockTree : IDisposable
 
     /// <summary>An event of a device, as when its medium changed.</summary>
     public void Tell(string action, string name) =>
-        _events.Publish(new(action, "block", $"/devices/somewhere/block/{name}", ImmutableDictionary<string, string>.Empty));
+        _events.Publish(new(action, "block", $"/devices/somewhere/block/{name}"));
 
     public string NumbersOf(string name) => File.ReadAllText(Path.Combine(DirectoryOf(name), "dev")).Trim();
 

@@ -245,7 +245,7 @@ public sealed class PciTree : ISysfsWriter
         if (File.Exists(node)) return;
         File.WriteAllText(node, "");
         File.SetUnixFileMode(node, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        _events.Publish(new("add", "vfio", $"/devices/virtual/vfio/{group}", ImmutableDictionary<string, string>.Empty));
+        _events.Publish(new("add", "vfio", $"/devices/virtual/vfio/{group}"));
     }
 
     private void Show(FakePciFunction function)
@@ -274,5 +274,5 @@ public sealed class PciTree : ISysfsWriter
     private string NodeOf(int group) => Path.Combine(_paths.Dev, "vfio", $"{group}");
 
     private void Tell(string action, string subsystem, string address) => _events.Publish(
-        new(action, subsystem, $"/devices/pci0000:00/{address}", ImmutableDictionary<string, string>.Empty));
+        new(action, subsystem, $"/devices/pci0000:00/{address}"));
 }

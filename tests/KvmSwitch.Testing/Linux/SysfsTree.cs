@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Collections.Immutable;
 using System.Globalization;
 using KvmSwitch.Core;
 using KvmSwitch.Linux;
@@ -222,7 +221,7 @@ public sealed class SysfsTree : IDisposable
     }
 
     private void Tell(string action, string name) => _events.Publish(
-        new(action, "usb", $"/devices/pci0000:00/0000:00:14.0/usb1/{name}", ImmutableDictionary<string, string>.Empty));
+        new(action, "usb", $"/devices/pci0000:00/0000:00:14.0/usb1/{name}"));
 
     private string DirectoryOf(FakeUsbDevice device) => Path.Combine(_buses.DirectoryOf(device.Bus), device.Port.Value);
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Text;
 using KvmSwitch.Core;
 
 namespace KvmSwitch.Linux.Input;
@@ -17,8 +16,7 @@ public sealed class InputInventory(KernelPaths paths)
     public ImmutableArray<InputNode> All()
     {
         var links = Links();
-        return [.. Entries(_classes)
-            .Select(path => Path.GetFileName(path))
+        return [.. SysfsPath.NamesIn(_classes)
             .Where(IsEvent)
             .Select(name => Read(name, links))
             .OfType<InputNode>()
@@ -39,42 +37,15 @@ public sealed class InputInventory(KernelPaths paths)
     }
 
     /// <summary>The bitmap is words in hexadecimal, the highest first; keys of keyboards are in the lowest four.</summary>
-    private static bool HasKeys(string device) => Words(Path.Combine(device, "capabilities/key"))
-        .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+    private static bool HasKeys(string device) => KernelText.Lines(Path.Combine(device, "capabilities/key"))
+        .SelectMany(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         .Reverse()
         .Take(EventCode.FirstButton / 64)
         .Select((word, i) => ulong.TryParse(word, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var bits) ? (i == 0 ? bits & ~NoKey : bits) : 0)
         .Any(bits => bits != 0);
 
     private ILookup<string, string> Links() => LinkDirectories
-        .SelectMany(directory => Entries(Path.Combine(paths.Dev, "input", directory)))
-        .Select(path => (Name: Path.GetFileName(path), Event: Path.GetFileName(SysfsPath.TargetOf(path))))
+        .Select(name => Path.Combine(paths.Dev, "input", name))
+        .SelectMany(directory => SysfsPath.NamesIn(directory).Select(name => (Name: name, Event: Path.GetFileName(SysfsPath.TargetOf(Path.Combine(directory, name))))))
         .ToLookup(link => link.Event, link => link.Name, StringComparer.Ordinal);
-
-    private static string Words(string path)
-    {
-        try
-        {
-            using var file = File.OpenHandle(path);
-            // Twelve words of 16 digits.
-            var bytes = new byte[256];
-            return Encoding.ASCII.GetString(bytes.AsSpan(0, RandomAccess.Read(file, bytes, 0))).Trim();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
-
-    private static string[] Entries(string directory)
-    {
-        try
-        {
-            return Directory.GetFileSystemEntries(directory);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
-    }
 }

@@ -102,5 +102,5 @@ public sealed class FakeInputKernel : IInputKernel
     }
 
     private void Tell(string action, string input, string name) => _events.Publish(
-        new(action, "input", $"/devices/virtual/input/{input}/{name}", ImmutableDictionary<string, string>.Empty));
+        new(action, "input", $"/devices/virtual/input/{input}/{name}"));
 }
