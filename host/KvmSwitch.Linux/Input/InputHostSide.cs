@@ -43,7 +43,7 @@ public sealed class InputHostSide(HostInput input) : IHostSide
         }
     }
 
-    /// <summary>Returns once the host hears it again. From the call on the guest doesn't, and no key is down there.</summary>
+    /// <summary>Returns once the host hears it again. Then the guest doesn't, and no key is down there.</summary>
     public async Task RecallAsync(Device device, CancellationToken cancellationToken)
     {
         await (await input.AskAsync(device, relay => relay.ReturnAsync(), cancellationToken)).WaitAsync(cancellationToken);

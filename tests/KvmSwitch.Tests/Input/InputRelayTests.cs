@@ -9,6 +9,7 @@ public sealed class InputRelayTests : IDisposable
 {
     private const int A = 30;
     private const int B = 48;
+    private const int C = 46;
     private const int LeftCtrl = 29;
     private const int LeftAlt = 56;
     private const int H = 35;
@@ -167,16 +168,34 @@ public sealed class InputRelayTests : IDisposable
         _bench.Pump();
 
         var returning = _bench.Relay.ReturnAsync();
-        Assert.Equal("+30 -30", Guest.Keys);
         Assert.False(returning.IsCompleted);
         Assert.True(_bench.Relay.IsReturning);
         _bench.Work.Finish();
         await returning;
 
+        Assert.Equal("+30 -30", Guest.Keys);
         keyboard.Release(A);
         _bench.Tap(keyboard, B);
         Assert.Equal("+48 -48", _bench.Host.Keys);
         Assert.Equal("+30 -30", Guest.Keys);
+    }
+
+    [Fact]
+    public async Task On_its_way_home_the_guest_hears_it_until_it_is_let_go_and_the_host_from_then_on()
+    {
+        var keyboard = _bench.PlugAndLend();
+        keyboard.AfterUngrab = () => _bench.Tap(keyboard, B);
+
+        var returning = _bench.Relay.ReturnAsync();
+        _bench.Tap(keyboard, A);
+        _bench.Work.Step();
+        Assert.False(returning.IsCompleted);
+        _bench.Tap(keyboard, C);
+        _bench.Work.Finish();
+        await returning;
+
+        Assert.Equal("+30 -30", Guest.Keys);
+        Assert.Equal("+48 -48 +46 -46", _bench.Host.Keys);
     }
 
     [Fact]

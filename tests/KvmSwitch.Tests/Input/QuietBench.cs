@@ -61,6 +61,8 @@ internal sealed class QuietBench : IDisposable
 
         public SafeHandle Handle { get; } = new SafeFileHandle();
 
+        public long Microtime => 0;
+
         public int Read(Span<InputEvent> events)
         {
             if (!IsReady) return 0;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -27,6 +28,9 @@ internal sealed class EvdevNode : IEvdevNode
     public InputCapabilities Capabilities { get; }
 
     public SafeHandle Handle => _file;
+
+    // CLOCK_MONOTONIC both.
+    public long Microtime => Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000);
 
     /// <summary>Null when it has gone.</summary>
     /// <exception cref="IOException">It is there and can't be opened, or is no event node.</exception>

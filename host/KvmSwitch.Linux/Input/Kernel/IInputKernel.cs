@@ -44,6 +44,9 @@ public interface IEvdevNode : IDisposable
     /// <summary>Readable when there are events, or when the device has gone.</summary>
     SafeHandle Handle { get; }
 
+    /// <summary>Now, as the times of its events are: <see cref="InputEvent.Microtime"/>.</summary>
+    long Microtime { get; }
+
     /// <summary>Never blocks. The number of events; 0: none now; -1: the device has gone.</summary>
     int Read(Span<InputEvent> events);
 

@@ -16,6 +16,9 @@ public readonly record struct InputEvent(long Seconds, long Microseconds, ushort
 
     /// <summary>Since an arbitrary moment, the same for all devices (CLOCK_MONOTONIC). Nonsense of a device gives nonsense, never an error.</summary>
     public long Milliseconds => unchecked((Seconds * 1000) + (Microseconds / 1000));
+
+    /// <inheritdoc cref="Milliseconds"/>
+    public long Microtime => unchecked((Seconds * 1_000_000) + Microseconds);
 }
 
 /// <summary>Types of input events that we know (linux/input-event-codes.h).</summary>

@@ -6,6 +6,13 @@ namespace KvmSwitch.Linux.Input;
 internal sealed record GrabbedNode(IEvdevNode Device, uint Leds, KeySet? Caught)
 {
     private const int LedCount = 16;
+    private long _end = long.MaxValue;
+
+    /// <summary>The host hears it from now on, or will in a moment.</summary>
+    public bool IsLetGo => Volatile.Read(ref _end) != long.MaxValue;
+
+    /// <summary>Whether the host has heard this event too, or nobody: then it isn't the machine's.</summary>
+    public bool IsOver(in InputEvent one) => one.Microtime >= Volatile.Read(ref _end);
 
     /// <summary>Releases the keys that are down, for whoever hears the device. Their real release later changes nothing then, so nobody hears of it.</summary>
     /// <returns>False: the device has gone.</returns>
@@ -28,6 +35,7 @@ internal sealed record GrabbedNode(IEvdevNode Device, uint Leds, KeySet? Caught)
         // While only we hear it: so keys that are still down never arrive at the host, nor do their repeats.
         _ = ReleaseKeys(Device, new(), Caught);
         RestoreLeds();
+        Volatile.Write(ref _end, Device.Microtime);
         Device.Ungrab();
         if (Caught is not null) MakeUp(Caught);
     }

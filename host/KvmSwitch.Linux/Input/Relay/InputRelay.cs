@@ -79,7 +79,7 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
         return task;
     }
 
-    /// <summary>Returns once the host hears it again; from the call on the machine doesn't.</summary>
+    /// <summary>Returns once the host hears it again, and no key is down in the machine. Until it is the host's it is the machine's: it is never nobody's.</summary>
     public Task ReturnAsync()
     {
         EndLending(Problem(Failure.Failed, "was called back before it was handed over"));
@@ -103,7 +103,7 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
     public void Pumped()
     {
         EndHush();
-        if (_clones.Nodes.Any(node => node.HasFailed && node.IsForwarding)) Fail();
+        if (_phase == Phase.Lent && _clones.Nodes.Any(node => node.HasFailed && node.IsForwarding)) Fail();
         if (_phase == Phase.Settling) Proceed();
     }
 
@@ -226,8 +226,6 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
     private void BeginReturn()
     {
         _phase = Phase.Returning;
-        _isHushed = false;
-        foreach (var node in _clones.Nodes) node.Silence();
         var grabbed = _clones.Nodes.Select(node => node.BeginLettingGo()).OfType<GrabbedNode>().ToImmutableArray();
         surroundings.Work.Aside(grabbed.Select(LettingGo), EndReturn);
     }
@@ -249,6 +247,7 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
 
         if (error is not (null or ObjectDisposedException)) surroundings.Warn($"{device.Id} had to be opened anew to give it back: {error.Message}");
         _phase = Phase.Home;
+        _isHushed = false;
         foreach (var done in _returns) done.TrySetResult();
         _returns.Clear();
         Proceed();

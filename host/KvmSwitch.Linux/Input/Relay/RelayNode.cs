@@ -30,6 +30,7 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
     private int _count;
     private uint _leds;
     private KeySet? _caught;
+    private GrabbedNode? _leaving;
 
     public int Slot => slot;
 
@@ -67,6 +68,7 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
         Source?.Relay = null;
         Source = null;
         IsGrabbed = false;
+        _leaving = null;
     }
 
     /// <summary>Takes the physical node from the host. A key that is down is released on the host first.</summary>
@@ -121,26 +123,31 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
         Flush();
     }
 
-    /// <summary>What is needed to give the physical node back; null: there is nothing to give back. Chords that are held have no effect.</summary>
+    /// <summary>
+    /// What is needed to give the physical node back; null: there is nothing to give back. Until it is let go the clone still gets what is
+    /// read: so there is no moment in which nobody hears it. Chords that are held have no effect.
+    /// </summary>
     public GrabbedNode? BeginLettingGo()
     {
         if (!IsGrabbed || Source is null) return null;
         if (!Source.Held.IsEmpty) Source.SpoilGesture();
         var caught = _caught;
         _caught = null;
-        return new(Source.Device, _leds, caught);
+        return _leaving = new(Source.Device, _leds, caught);
     }
 
     public void EndLettingGo()
     {
+        Silence();
         IsGrabbed = false;
+        _leaving = null;
         // Events were forgotten while it was let go.
         _ = Source?.Resync();
     }
 
     public void Forward(in InputEvent one)
     {
-        if (!IsForwarding) return;
+        if (!IsForwarding || _leaving?.IsOver(in one) == true) return;
         if (one is { Type: EventType.Synchronization, Code: EventCode.SynReport })
         {
             EndFrame();
@@ -153,7 +160,7 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
 
     public void TakeKey(in InputEvent one, bool isDown)
     {
-        if (!IsForwarding || one.Code == EventCode.KeyScrollLock) return;
+        if (!IsForwarding || one.Code == EventCode.KeyScrollLock || _leaving?.IsOver(in one) == true) return;
         // What hasn't gone down in the clone doesn't go up in it.
         if (isDown ? (!IsHushed || one.Code >= EventCode.FirstButton) && _sent.Add(one.Code) : _sent.Remove(one.Code)) Append(in one);
     }
@@ -161,7 +168,7 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
     /// <summary>Events were lost: makes the keys that are down in the clone those that are.</summary>
     public void Resync(KeySet held)
     {
-        if (!IsForwarding) return;
+        if (!IsForwarding || _leaving is { IsLetGo: true }) return;
         for (var code = _sent.AtMost(KeySet.Capacity - 1); code >= 0; code = _sent.AtMost(code - 1))
         {
             if (!held.Contains(code)) TakeKey(new(EventType.Key, (ushort)code, 0), isDown: false);
@@ -199,7 +206,7 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
             if (_told[i].Type == EventType.Led && _told[i].Code < LedCount) _told[lit++] = _told[i];
         }
 
-        if (lit == 0 || !IsForwarding || Source is null) return true;
+        if (lit == 0 || !IsForwarding || Source is null || _leaving is not null) return true;
         _ = Source.Device.Inject(_told.AsSpan(0, lit));
         _told[0] = InputEvent.Report;
         _ = Source.Device.Inject(_told.AsSpan(0, 1));
@@ -209,7 +216,7 @@ internal sealed class RelayNode(int slot, IVirtualInput clone) : IPollee, IDispo
     /// <summary>Sets the leds of the lock keys on the device. The kernel passes on what changes, where there is such a led.</summary>
     public void ShowLeds(LockLeds lit)
     {
-        if (!IsForwarding || Source is null) return;
+        if (!IsForwarding || Source is null || _leaving is not null) return;
         Span<InputEvent> frame = stackalloc InputEvent[4];
         for (ushort code = 0; code < 3; code++) frame[code] = new(EventType.Led, code, (int)lit >> code & 1);
         frame[3] = InputEvent.Report;

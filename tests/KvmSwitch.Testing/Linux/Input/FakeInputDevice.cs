@@ -205,6 +205,8 @@ public sealed class FakeInputDevice
 
         public SafeHandle Handle => Pipe.Reader;
 
+        public long Microtime => device.Clock * 1000;
+
         public int Read(Span<InputEvent> events)
         {
             lock (device._gate) return Pipe.Read(events);
