@@ -39,8 +39,11 @@ public sealed record Attachment(Device Device, ImmutableArray<AttachmentPart> Pa
     /// <summary>QEMU was seen not to list any part, so it need not be asked once more whether an earlier attempt left one behind.</summary>
     public bool IsUnlisted { get; init; }
 
-    /// <summary>Makes it QEMU's to open once more, as others set who may open a node that is new; null where nobody does.</summary>
-    public Action? Renew { get; init; }
+    /// <summary>
+    /// Lets QEMU's user open what QEMU opens by its name, also once more: udev sets who may open a node that is new. Null where there is
+    /// nothing to let.
+    /// </summary>
+    public Action? Admit { get; init; }
 
     public void Dispose()
     {

@@ -95,7 +95,7 @@ internal sealed partial class MachineRuntime(
             {
                 if (part.Driver == QemuInput.Driver)
                 {
-                    await QemuInput.EnsureAsync(client, device.Id, part, cancellationToken);
+                    await QemuInput.EnsureAsync(client, device.Id, part, attachment.Admit, cancellationToken);
                     continue;
                 }
 
@@ -111,7 +111,7 @@ internal sealed partial class MachineRuntime(
                 }
 
                 if (!attachment.IsUnlisted) await QemuDevices.RemovePartAsync(client, device.Id, part.Slot, RemovalDeadline, cancellationToken);
-                await QemuDevices.AddAsync(client, device.Id, part, seat.Properties(), attachment.Renew, cancellationToken);
+                await QemuDevices.AddAsync(client, device.Id, part, seat.Properties(), attachment.Admit, cancellationToken);
             }
         }
         catch (QmpException failure)

@@ -27,13 +27,13 @@ internal static class QemuDevices
 
     /// <summary>Returns once QEMU says that the part is attached: for usb-host, success of device_add alone proves nothing.</summary>
     /// <param name="place">The properties that say where in the guest it goes.</param>
-    /// <param name="renew">What to do before a part without a descriptor is added once more, where QEMU refused it.</param>
+    /// <param name="admit">What to do before a part without a descriptor is added once more, where QEMU refused it.</param>
     public static async Task AddAsync(
-        QmpClient client, DeviceId device, AttachmentPart part, JsonObject place, Action? renew, CancellationToken cancellationToken)
+        QmpClient client, DeviceId device, AttachmentPart part, JsonObject place, Action? admit, CancellationToken cancellationToken)
     {
         var id = QemuId(device, part.Slot);
         foreach (var (name, value) in part.Properties) place[name] = value;
-        if (part.Descriptor is null) await AddByNameAsync(client, part, id, place, renew, cancellationToken);
+        if (part.Descriptor is null) await AddByNameAsync(client, part, id, place, admit, cancellationToken);
         else await AddByDescriptorAsync(client, part, id, place, cancellationToken);
         if (!await IsAttachedAsync(client, new(id, $"child<{part.Driver}>"), cancellationToken))
             throw new SwitchException(Failure.Failed, $"QEMU took {device} but could not open it; is another program using it?");
@@ -92,15 +92,15 @@ internal static class QemuDevices
     }
 
     private static async Task AddByNameAsync(
-        QmpClient client, AttachmentPart part, string id, JsonObject properties, Action? renew, CancellationToken cancellationToken)
+        QmpClient client, AttachmentPart part, string id, JsonObject properties, Action? admit, CancellationToken cancellationToken)
     {
         try
         {
             await client.DeviceAddAsync(part.Driver, id, properties, cancellationToken);
         }
-        catch (QmpCommandException) when (renew is not null)
+        catch (QmpCommandException) when (admit is not null)
         {
-            renew();
+            admit();
             await client.DeviceAddAsync(part.Driver, id, properties, cancellationToken);
         }
     }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using KvmSwitch.Core;
 using KvmSwitch.Qmp;
@@ -20,19 +21,30 @@ internal static class QemuInput
     }
 
     /// <summary>Adds the object, unless one that reads the same node is there.</summary>
-    public static async Task EnsureAsync(QmpClient client, DeviceId device, AttachmentPart part, CancellationToken cancellationToken)
+    /// <param name="admit">Called before QEMU has to open the node.</param>
+    public static async Task EnsureAsync(QmpClient client, DeviceId device, AttachmentPart part, Action? admit, CancellationToken cancellationToken)
     {
         var id = QemuDevices.QemuId(device, part.Slot);
-        var objects = await client.QomListAsync("/objects", cancellationToken);
-        if (objects.Any(item => item.Name == id))
-        {
-            var node = await client.QomGetAsync($"/objects/{id}", "evdev", cancellationToken);
-            if (node.ValueKind == System.Text.Json.JsonValueKind.String && node.GetString() == part.Properties["evdev"]) return;
-            await client.ObjectDelAsync(id, cancellationToken);
-        }
-
+        var node = await NodeOfAsync(client, id, cancellationToken);
+        if (node == part.Properties["evdev"]) return;
+        if (node is not null) await client.ObjectDelAsync(id, cancellationToken);
+        admit?.Invoke();
         var properties = new JsonObject();
         foreach (var (name, value) in part.Properties) properties[name] = value is "on" or "off" ? value == "on" : value;
         await client.ObjectAddAsync(Driver, id, properties, cancellationToken);
+    }
+
+    /// <summary>The node that an object reads; null: there is no such object.</summary>
+    private static async Task<string?> NodeOfAsync(QmpClient client, string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var node = await client.QomGetAsync($"/objects/{id}", "evdev", cancellationToken);
+            return node.ValueKind == JsonValueKind.String ? node.GetString()! : "";
+        }
+        catch (QmpCommandException gone) when (gone.ErrorClass == QmpErrorClass.DeviceNotFound)
+        {
+            return null;
+        }
     }
 }

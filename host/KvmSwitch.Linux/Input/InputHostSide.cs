@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using KvmSwitch.Core;
 
@@ -10,26 +11,35 @@ namespace KvmSwitch.Linux.Input;
 /// </summary>
 public sealed class InputHostSide(HostInput input) : IHostSide
 {
+    /// <summary>Clones whose nodes are QEMU's to open.</summary>
+    private readonly ConcurrentDictionary<DeviceId, ImmutableArray<RelayNode>> _admitted = new();
+
     public Task<HostView> ObserveAsync(Device device, CancellationToken cancellationToken) => input.AskAsync(
         device,
         relay => new HostView(
             !relay.IsPresent ? HostSight.Absent : relay.IsReturning ? HostSight.Unserved : HostSight.Served, relay.LentTo, relay.IsPartial),
         cancellationToken);
 
-    /// <summary>Makes the clones' nodes QEMU's to open, until it is lent or recalled. No key of the host goes into them yet.</summary>
-    /// <exception cref="SwitchException">Refused: not plugged in, or ambiguous. Failed: no clone can be made or given to QEMU's user.</exception>
+    /// <summary>Sees to the clones, whose nodes QEMU may open once it is admitted, until it is lent or recalled. No key of the host goes into them yet.</summary>
+    /// <exception cref="SwitchException">Refused: not plugged in, or ambiguous. Failed: no clone can be made. Admitting fails where it isn't permitted.</exception>
     public async Task<Attachment> PrepareAsync(Device device, Recipient to, bool force, CancellationToken cancellationToken)
     {
         var nodes = await (await input.AskAsync(device, relay => relay.OfferAsync(), cancellationToken)).WaitAsync(cancellationToken);
-        Own(device, nodes, to.UserId, to.GroupId);
-        return new(device, [.. nodes.Select(node => new AttachmentPart(node.Slot, "input-linux", Properties(node.Clone), Descriptor: null, new(null, null)))]);
+        var parts = nodes.Select(node => new AttachmentPart(node.Slot, "input-linux", Properties(node.Clone), Descriptor: null, new(null, null)));
+        return new(device, [.. parts]) { Admit = Admit };
+
+        void Admit()
+        {
+            _admitted[device.Id] = nodes;
+            Own(device, nodes, to.UserId, to.GroupId);
+        }
     }
 
     /// <summary>Returns once the machine alone hears it: at once when no key is down, after a second at most when some are.</summary>
     /// <exception cref="SwitchException">Refused: not plugged in, another program has it, or keys are pressed all the time. Failed: recalled meanwhile.</exception>
     public async Task LendAsync(Device device, MachineId to, CancellationToken cancellationToken)
     {
-        await TakeNodesBackAsync(device, cancellationToken);
+        TakeNodesBack(device);
         try
         {
             var lending = await input.AskAsync(device, relay => relay.LendAsync(to), cancellationToken);
@@ -47,7 +57,7 @@ public sealed class InputHostSide(HostInput input) : IHostSide
     public async Task RecallAsync(Device device, CancellationToken cancellationToken)
     {
         await (await input.AskAsync(device, relay => relay.ReturnAsync(), cancellationToken)).WaitAsync(cancellationToken);
-        await TakeNodesBackAsync(device, cancellationToken);
+        TakeNodesBack(device);
     }
 
     /// <inheritdoc/>
@@ -72,9 +82,10 @@ public sealed class InputHostSide(HostInput input) : IHostSide
     }
 
     /// <summary>QEMU has opened them, or won't: nobody else of its user shall.</summary>
-    private async Task TakeNodesBackAsync(Device device, CancellationToken cancellationToken)
+    private void TakeNodesBack(Device device)
     {
-        var nodes = await input.AskAsync(device, relay => relay.Offered, cancellationToken);
+        if (!_admitted.TryGetValue(device.Id, out var nodes)) return;
         Own(device, nodes, user: 0, group: 0);
+        _admitted.TryRemove(device.Id, out _);
     }
 }

@@ -61,11 +61,11 @@ public sealed class ControllerHostSide : IHostSide
         foreach (var function in found) await RememberAsync(function, cancellationToken);
         foreach (var function in found) await _binding.TakeAsync(device.Id, function.Address, cancellationToken);
         foreach (var group in groups) await _binding.UntilAsync(device.Id, () => _nodes.Exists(group), $"{_nodes.PathOf(group)} doesn't appear", cancellationToken);
-        Give();
+        Admit();
         _limits.AllowLockedMemory(to.ProcessId, to.MemoryBytes + MemoryBeyondGuest);
-        return new(device, [.. found.Select((function, slot) => Part(function, slot))]) { Renew = Give };
+        return new(device, [.. found.Select((function, slot) => Part(function, slot))]) { Admit = Admit };
 
-        void Give()
+        void Admit()
         {
             foreach (var group in groups) _nodes.Give(group, to.UserId, to.GroupId);
         }

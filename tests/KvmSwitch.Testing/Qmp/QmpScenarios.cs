@@ -91,6 +91,7 @@ public static class QmpScenarios
         await Refused(QmpErrorClass.DeviceNotFound, () => client.DeviceDelAsync("k2"));
         await Refused(QmpErrorClass.DeviceNotFound, () => client.QomListAsync("/machine/peripheral/k2"));
         await Refused(QmpErrorClass.GenericError, () => client.QomGetAsync("/machine/peripheral/k1", "nonsense"));
+        await Refused(QmpErrorClass.DeviceNotFound, () => client.QomGetAsync("/objects/k2", "evdev"));
         Require.Equal("k1,rp1,xhci", string.Join(',', (await client.ListPeripheralsAsync()).Order(StringComparer.Ordinal)));
     }
 

@@ -79,11 +79,11 @@ public sealed class MachineRuntimeTests
     public async Task What_QEMU_may_not_open_is_made_its_own_once_more_and_added_again()
     {
         await using var rig = await MachineRig.ConnectedAsync();
-        var renewals = 0;
-        var attachment = MachineRig.Emulated(MachineRig.Keyboard) with { Renew = () => renewals++ };
+        var admissions = 0;
+        var attachment = MachineRig.Emulated(MachineRig.Keyboard) with { Admit = () => admissions++ };
         rig.Qemu.Next("device_add", new FakeFault.Refuse("failed to open /dev/vfio/5: Permission denied"));
         await rig.Runtime.AttachAsync(attachment, CancellationToken.None).WaitAsync(MachineRig.Patience);
-        Assert.Equal(1, renewals);
+        Assert.Equal(1, admissions);
         Assert.Contains(MachineRig.IdOf(MachineRig.Keyboard), rig.Qemu.Devices.Keys);
         await rig.DetachAsync(MachineRig.Keyboard);
 

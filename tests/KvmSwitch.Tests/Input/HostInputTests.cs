@@ -16,10 +16,11 @@ public sealed class HostInputTests : IAsyncLifetime
     private readonly FakeInputKernel _kernel = new();
     private readonly System.Collections.Concurrent.ConcurrentQueue<string> _warnings = new();
     private HostInput? _input;
+    private InputHostSide? _side;
 
     private HostInput Input => _input ?? throw new InvalidOperationException("not started");
 
-    private InputHostSide Side => new(Input);
+    private InputHostSide Side => _side ??= new(Input);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -44,6 +45,8 @@ public sealed class HostInputTests : IAsyncLifetime
         Assert.Equal(
             ClonesBySlot().Select(clone => $"evdev={clone.Path} grab-toggle=scrolllock repeat=on"),
             attachment.Parts.Select(part => string.Join(' ', part.Properties.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"))));
+        Assert.All(_kernel.Clones, clone => Assert.Equal([(0u, 0u)], clone.Owners));
+        attachment.Admit!();
         Assert.All(_kernel.Clones, clone => Assert.Equal([(0u, 0u), (64055u, 64056u)], clone.Owners));
 
         await Side.LendAsync(Desk, Machine, Token);

@@ -342,10 +342,10 @@ public sealed class InputRelayTests : IDisposable
     }
 
     [Fact]
-    public void The_guest_sets_leds_and_they_are_as_before_when_it_is_back()
+    public async Task The_guest_sets_leds_and_they_are_as_before_when_it_is_back()
     {
         var keyboard = _bench.PlugAndLend();
-        var node = _bench.Relay.Offered.Single();
+        var node = (await _bench.Relay.OfferAsync()).Single();
         _bench.Clone.SetLed(1, isLit: true);
         Assert.True(node.Pump());
         Assert.Equal(2u, keyboard.Leds);

@@ -33,7 +33,7 @@ public sealed class ControllerHostSideTests : IDisposable
         using var attachment = await _rig.PrepareAsync(Ports);
         Assert.Equal(0, Libc.ChangeOwner(Path.Combine(_rig.Tree.Paths.Dev, "vfio/5"), Libc.GetEffectiveUserId(), 0));
 
-        attachment.Renew!();
+        attachment.Admit!();
 
         Assert.Equal(($"{QemuUser}", $"{QemuUser}"), await OwnerAsync("5"));
     }

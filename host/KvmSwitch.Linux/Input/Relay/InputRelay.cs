@@ -45,9 +45,6 @@ internal sealed class InputRelay(Device device, RelaySurroundings surroundings) 
     /// <summary>On its way home: the host doesn't hear it for sure yet.</summary>
     public bool IsReturning => _phase == Phase.Returning;
 
-    /// <summary>What QEMU may have opened.</summary>
-    public ImmutableArray<RelayNode> Offered => [.. _clones.Nodes.Where(node => node.IsOffered)];
-
     /// <summary>A physical node of it has come.</summary>
     public void Attach(InputSource source) => _clones.Attach(source, paired: node =>
     {
