@@ -5,16 +5,13 @@ using KvmSwitch.SystemTests.Lab;
 namespace KvmSwitch.Benchmarks.Lab;
 
 /// <summary>A move while keys were typed each millisecond. Times are the lab's host's, microseconds.</summary>
-/// <param name="LastHere">The last key that was heard on the side that it came from.</param>
-/// <param name="FirstThere">The first that was heard on the other side.</param>
+/// <param name="Missed">The first key was typed that the side it came from doesn't hear any more.</param>
+/// <param name="FirstThere">The first one was heard on the other side.</param>
 /// <param name="Lost">Keys that were heard nowhere.</param>
-internal sealed record Crossing(long LastHere, long FirstThere, int Lost)
+internal sealed record Crossing(long Missed, long FirstThere, int Lost)
 {
-    /// <summary>Of the typist, milliseconds.</summary>
-    public const double Interval = 1;
-
-    /// <summary>How much longer than the typist's interval no side heard anything, milliseconds.</summary>
-    public double Silence => ((FirstThere - LastHere) / 1000.0) - Interval;
+    /// <summary>How long no side heard what was typed, milliseconds: where nothing is lost, how long the first key took that the other side heard.</summary>
+    public double Silence => (FirstThere - Missed) / 1000.0;
 }
 
 /// <summary>A keyboard in the lab's host that types by itself (tests/lab/bench/keys.c).</summary>

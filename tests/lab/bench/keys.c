@@ -5,8 +5,9 @@
 //   type          makes a virtual keyboard, prints its event node and obeys lines on standard input:
 //     delay EVENT COUNT   presses and releases keys, COUNT in all, and prints how long each took until it was read from EVENT, microseconds
 //     across EVENT        prints "ready", taps a key each millisecond until the next line comes, and listens to its own node and to EVENT.
-//                         Prints, for those who gave or took it meanwhile: when (CLOCK_MONOTONIC, microseconds) the last tap was heard where
-//                         the first was, when the first one was heard on the other side, how many were heard nowhere, and how many there were
+//                         Prints, for those who gave or took it meanwhile: when (CLOCK_MONOTONIC, microseconds) the first tap was typed that
+//                         isn't heard any more where those before were, when the first one was heard on the other side, how many were heard
+//                         nowhere, and how many there were
 // A node that is not the keyboard's own is grabbed: QEMU, which would grab it as well, then hears nothing.
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -22,7 +23,7 @@
 
 enum { MOST = 100000, BETWEEN_KEYS = 3000, BETWEEN_TAPS = 1000 };
 static const char letters[] = {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 30, 31, 32, 33, 34, 35, 36, 37, 38, 44, 45, 46, 47, 48, 49, 50};
-static struct tap { long long here, there; } taps[MOST];
+static struct tap { long long typed, here, there; } taps[MOST];
 static char own[32];
 
 static void die(const char *what) { perror(what); exit(1); }
@@ -127,13 +128,15 @@ static void note(int file, int side, int *next, int count) {
 
 static void report(int count) {
   int from_here = 0, last = -1, first = -1, lost = 0;
+  int missed;
   for (int i = 0; i < count && !taps[i].here && !taps[i].there; i++) from_here = i + 1;
   from_here = from_here < count && taps[from_here].here != 0;
   for (int i = 0; i < count; i++) if (from_here ? taps[i].here : taps[i].there) last = i;
   for (int i = count - 1; i >= 0; i--) if (from_here ? taps[i].there : taps[i].here) first = i;
   for (int i = 0; i < count - 5; i++) lost += !taps[i].here && !taps[i].there;
+  missed = last + 1 < first ? last + 1 : first;
   if (last < 0 || first < 0) puts("0 0 0 0");
-  else printf("%lld %lld %d %d\n", from_here ? taps[last].here : taps[last].there, from_here ? taps[first].there : taps[first].here, lost, count);
+  else printf("%lld %lld %d %d\n", taps[missed].typed, from_here ? taps[first].there : taps[first].here, lost, count);
 }
 
 static void across(int keyboard, const char *event) {
@@ -145,6 +148,7 @@ static void across(int keyboard, const char *event) {
   for (long long due = now(); count < MOST && !fds[2].revents;) {
     int code = letters[count % sizeof letters];
     struct input_event tap[4] = {{.type = EV_KEY, .code = code, .value = 1}, {.type = EV_SYN}, {.type = EV_KEY, .code = code}, {.type = EV_SYN}};
+    taps[count].typed = now();
     put(keyboard, tap, 4);
     count++;
     for (due += BETWEEN_TAPS; !fds[2].revents;) {
