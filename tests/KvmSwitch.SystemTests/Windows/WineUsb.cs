@@ -29,9 +29,12 @@ internal sealed class WineUsb(WineDesktop windows) : IAsyncDisposable
         _plugged = null;
     }
 
+    /// <exception cref="InvalidOperationException">A node stays behind, which the scenarios that follow would see.</exception>
     public async ValueTask DisposeAsync()
     {
-        if (_plugged is not null) await windows.RunAsync(FakeService.Bridge, "leave", _plugged);
+        if (_plugged is null) return;
+        var result = await windows.RunAsync(FakeService.Bridge, "leave", _plugged);
+        if (result.ExitCode != 0) throw new InvalidOperationException($"The emulated device {_plugged} is still in this Windows: {result.Error.Trim()}");
     }
 
     private async Task RunAsync(string answer, params string[] arguments)
