@@ -65,6 +65,20 @@ public static class QmpDeviceCommands
         return [.. properties.Where(property => property.Type.StartsWith("child<", StringComparison.Ordinal)).Select(property => property.Name)];
     }
 
+    /// <summary>Whether there is a device of this id.</summary>
+    public static async Task<bool> HasPeripheralAsync(this QmpClient client, string id, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await client.QomGetAsync($"{Peripherals}/{id}", "type", cancellationToken);
+            return true;
+        }
+        catch (QmpCommandException none) when (none.ErrorClass == QmpErrorClass.DeviceNotFound)
+        {
+            return false;
+        }
+    }
+
     /// <summary><c>qom-list</c>: the properties of the object at a path.</summary>
     public static async Task<IReadOnlyList<QmpProperty>> QomListAsync(
         this QmpClient client, string path, CancellationToken cancellationToken = default)

@@ -40,9 +40,9 @@ public static class QmpDeviceRemoval
         using var listener = client.Listen(happened => happened.Text("device") == id);
         var deleting = client.ExecuteAsync("device_del", new JsonObject { ["id"] = id }, remaining.Left, null, cancellationToken);
 
-        // Sent in the same breath, answered in that order: a device that needs no guest for it is gone from this list.
-        var listing = client.ListPeripheralsAsync(cancellationToken);
-        _ = NeededPerhaps(listing);
+        // Sent in the same breath, answered in that order: a device that needs no guest for it is gone by then.
+        var looking = client.HasPeripheralAsync(id, cancellationToken);
+        _ = NeededPerhaps(looking);
         try
         {
             await deleting;
@@ -52,7 +52,7 @@ public static class QmpDeviceRemoval
             return QmpRemoval.AlreadyGone;
         }
 
-        return await WaitAsync(client, listener, id, await listing, remaining, cancellationToken);
+        return await WaitAsync(client, listener, id, await looking, remaining, cancellationToken);
     }
 
     /// <summary>Waits for a removal that was asked for earlier, and that the guest has not answered yet.</summary>
@@ -63,16 +63,16 @@ public static class QmpDeviceRemoval
         ArgumentNullException.ThrowIfNull(client);
         using var listener = client.Listen(happened => happened.Text("device") == id);
         var remaining = new Remaining(client.Options.TimeProvider, deadline ?? client.Options.CommandDeadline);
-        return await WaitAsync(client, listener, id, await client.ListPeripheralsAsync(cancellationToken), remaining, cancellationToken);
+        return await WaitAsync(client, listener, id, await client.HasPeripheralAsync(id, cancellationToken), remaining, cancellationToken);
     }
 
     private static async Task<QmpRemoval> WaitAsync(
-        QmpClient client, QmpEventListener listener, string id, IReadOnlyList<string> listed, Remaining remaining, CancellationToken cancellationToken)
+        QmpClient client, QmpEventListener listener, string id, bool isListed, Remaining remaining, CancellationToken cancellationToken)
     {
         var told = false;
         for (var pause = _firstLook; ; pause = Shorter(pause * 2, _longestPause))
         {
-            if (!listed.Contains(id, StringComparer.Ordinal))
+            if (!isListed)
             {
                 return told || await HappenedAsync(listener, id, _grace, cancellationToken) ? QmpRemoval.Deleted : QmpRemoval.Vanished;
             }
@@ -85,7 +85,7 @@ public static class QmpDeviceRemoval
 
             // The event alone proves nothing: it may be the late one of an earlier device of the same name.
             told = await HappenedAsync(listener, id, Shorter(pause, remaining.Left), cancellationToken);
-            listed = await client.ListPeripheralsAsync(cancellationToken);
+            isListed = await client.HasPeripheralAsync(id, cancellationToken);
         }
     }
 

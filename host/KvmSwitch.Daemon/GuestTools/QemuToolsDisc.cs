@@ -53,7 +53,7 @@ internal static class QemuToolsDisc
     /// <returns>Whether anything of it was there.</returns>
     public static async Task<bool> RemoveAsync(QmpClient client, CancellationToken cancellationToken)
     {
-        var bridge = (await client.ListPeripheralsAsync(cancellationToken)).Contains(Bridge, StringComparer.Ordinal);
+        var bridge = await client.HasPeripheralAsync(Bridge, cancellationToken);
         // The drive goes with its bridge.
         if (bridge) await client.DeviceDelAndWaitAsync(Bridge, RemovalDeadline, cancellationToken);
         var node = (await client.ListBlockNodesAsync(cancellationToken)).Contains(Node, StringComparer.Ordinal);

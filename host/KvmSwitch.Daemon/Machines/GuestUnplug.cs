@@ -41,22 +41,21 @@ internal static class GuestUnplug
 
     /// <summary>Returns once QEMU holds the device no longer.</summary>
     /// <param name="device">Of the route controller.</param>
-    /// <param name="hasPanicked">As <see cref="For"/>.</param>
+    /// <param name="power">As far as QEMU has told.</param>
     /// <param name="isGivenUp">As <see cref="For"/>; asked only when the guest doesn't let go.</param>
     /// <param name="persuading">Told before something is done to the guest.</param>
     /// <exception cref="QmpException">The guest doesn't let go, and nothing may be done to it.</exception>
     public static async Task RemoveAsync(
-        QmpClient client, Device device, bool hasPanicked, Func<bool> isGivenUp, Action<Persuasion> persuading, CancellationToken cancellationToken)
+        QmpClient client, Device device, Power power, Func<bool> isGivenUp, Action<Persuasion> persuading, CancellationToken cancellationToken)
     {
-        var status = await client.QueryStatusAsync(cancellationToken);
         try
         {
-            await QemuDevices.RemoveAsync(client, device, status.Running && !hasPanicked ? Patience : Glance, cancellationToken);
+            await QemuDevices.RemoveAsync(client, device, power is Power.Paused or Power.Crashed ? Glance : Patience, cancellationToken);
         }
         catch (QmpException stuck) when (stuck is QmpTimeoutException or QmpCommandException)
         {
             // Native unplugging refuses to be asked twice: an earlier wish may still wait for the guest.
-            var means = For(await client.QueryStatusAsync(cancellationToken), hasPanicked, isGivenUp());
+            var means = For(await client.QueryStatusAsync(cancellationToken), power == Power.Crashed, isGivenUp());
             if (means == Persuasion.None) throw;
             persuading(means);
             await PersuadeAsync(client, means, () => QemuDevices.WaitUntilGoneAsync(client, device.Id, OncePersuaded, cancellationToken), cancellationToken);

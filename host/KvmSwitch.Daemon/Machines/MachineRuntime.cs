@@ -149,7 +149,7 @@ internal sealed partial class MachineRuntime(
             {
                 case DeviceRoute.Controller:
                     await GuestUnplug.RemoveAsync(
-                        client, device, Status.Power == Power.Crashed, () => listener.IsGivenUp(Id), means => LogPersuading(Id, device.Id, means), cancellationToken);
+                        client, device, Status.Power, () => listener.IsGivenUp(Id), means => LogPersuading(Id, device.Id, means), cancellationToken);
                     break;
                 case DeviceRoute.Optical:
                     await QemuOpticalDrive.RemoveAsync(client, device.Id, RemovalDeadline, cancellationToken);

@@ -61,7 +61,7 @@ internal static class QemuDevices
     public static async Task RemovePartAsync(QmpClient client, DeviceId device, int slot, TimeSpan deadline, CancellationToken cancellationToken)
     {
         var id = QemuId(device, slot);
-        if ((await client.ListPeripheralsAsync(cancellationToken)).Contains(id, StringComparer.Ordinal))
+        if (await client.HasPeripheralAsync(id, cancellationToken))
             await client.DeviceDelAndWaitAsync(id, deadline, cancellationToken);
     }
 

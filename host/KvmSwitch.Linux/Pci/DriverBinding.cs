@@ -18,6 +18,7 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     public async Task TakeAsync(DeviceId name, PciAddress function, CancellationToken cancellationToken)
     {
         if (DriverOf(function) == PciFunction.Vfio) return;
+        if (await MovesAsync(function, PciFunction.Vfio, driver => driver == PciFunction.Vfio, cancellationToken)) return;
         await OverrideAsync(name, function, PciFunction.Vfio, cancellationToken);
         await FreeAsync(name, function, cancellationToken);
         var error = await lanes.ProbeAsync(function, cancellationToken);
@@ -39,6 +40,8 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     public async Task ReturnAsync(DeviceId name, PciFunction found, string? remembered, CancellationToken cancellationToken)
     {
         var function = found.Address;
+        if (remembered is { Length: > 0 } && DriverOf(function) == PciFunction.Vfio
+            && await MovesAsync(function, null, driver => driver == remembered, cancellationToken)) return;
         if (remembered is not null) await OverrideAsync(name, function, null, cancellationToken);
         if (DriverOf(function) == PciFunction.Vfio) await FreeAsync(name, function, cancellationToken);
         var error = DriverOf(function) is null ? await ProbeAsync(function, cancellationToken) : 0;
@@ -54,6 +57,10 @@ internal sealed class DriverBinding(PciInventory inventory, DriverLanes lanes, I
     {
         if (!await BecomesAsync(look, 0, cancellationToken)) throw new SwitchException(Failure.Failed, $"{name}: {otherwise}");
     }
+
+    /// <summary>The way that it nearly always goes, in one go. Where it doesn't, what comes next is done step by step, and tells what hinders.</summary>
+    private async Task<bool> MovesAsync(PciAddress function, string? to, Func<string?, bool> isThere, CancellationToken cancellationToken) =>
+        await lanes.MoveAsync(function, DriverOf(function), to, cancellationToken) == 0 && isThere(DriverOf(function));
 
     /// <summary>vfio-pci claims it by its id, as the kernel's command line may say: so allow its own driver alone, and all others after.</summary>
     private async Task InsistAsync(DeviceId name, PciAddress function, string driver, CancellationToken cancellationToken)

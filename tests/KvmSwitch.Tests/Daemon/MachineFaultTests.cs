@@ -191,7 +191,7 @@ public sealed class MachineFaultTests
     {
         (string Call, string Command)[] steps =
         [
-            ("attach", "qom-list"), ("attach", "device_add"), ("attach", "qom-get"), ("detach", "qom-list"), ("detach", "device_del"),
+            ("attach", "device_add"), ("attach", "qom-get"), ("detach", "qom-get"), ("detach", "device_del"),
             ("observe", "qom-list"), ("observe", "qom-get"),
         ];
         foreach (var (call, command) in steps)

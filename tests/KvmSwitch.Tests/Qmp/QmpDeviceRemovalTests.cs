@@ -37,7 +37,7 @@ public sealed class QmpDeviceRemovalTests : IAsyncLifetime
         var later = new TaskCompletionSource();
         _qemu.Next("device_del", new FakeFault.DeletedAfter(later.Task));
         var removing = _client.DeviceDelAndWaitAsync("k1", _patience);
-        await _qemu.SeenAsync("qom-list", times: 2).WaitAsync(_patience);
+        await _qemu.SeenAsync("qom-get", times: 2).WaitAsync(_patience);
         Assert.False(removing.IsCompleted);
         later.SetResult();
         Assert.Equal(QmpRemoval.Deleted, await removing);
@@ -55,7 +55,7 @@ public sealed class QmpDeviceRemovalTests : IAsyncLifetime
     {
         _qemu.Next("device_del", new FakeFault.DeletedSilently());
         var removing = _client.DeviceDelAndWaitAsync("k1", _patience);
-        await _qemu.SeenAsync("qom-list").WaitAsync(_patience);
+        await _qemu.SeenAsync("qom-get").WaitAsync(_patience);
         await _qemu.RaiseAsync("DEVICE_DELETED", new JsonObject { ["device"] = "k1" });
         Assert.Equal(QmpRemoval.Deleted, await removing);
     }

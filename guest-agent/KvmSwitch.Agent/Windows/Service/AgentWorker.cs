@@ -9,11 +9,13 @@ internal sealed class AgentWorker(WindowsAgent agent, LogonHotkeys logon, IJourn
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        ServiceConfiguration.Ensure(journal);
         try
         {
+            // The link first: it takes longest, and is what a user waits for.
+            var linking = agent.RunAsync(stoppingToken);
+            ServiceConfiguration.Ensure(journal);
             var watching = logon.RunAsync(stoppingToken);
-            await agent.RunAsync(stoppingToken);
+            await linking;
             await watching;
         }
         catch (Exception failure) when (failure is AgentException or IOException or UnauthorizedAccessException)
