@@ -83,6 +83,8 @@ internal sealed class QuietBench : IDisposable
             return true;
         }
 
+        public bool PeekKeys(KeySet keys) => ReadKeys(keys);
+
         public uint ReadLeds() => 0;
 
         public bool TryReadAxis(ushort code, out int value)

@@ -16,11 +16,16 @@ internal sealed class EvdevNode : IEvdevNode
     private static readonly nuint SetMask = Libc.Iow('E', 0x93, 16);
     private readonly SafeFileHandle _file;
 
-    private EvdevNode(InputNode node, SafeFileHandle file, InputCapabilities capabilities)
+    // The kernel forgets events of the descriptor that asks for keys: this one gets none.
+    private readonly SafeFileHandle _questions;
+
+    private EvdevNode(InputNode node, SafeFileHandle file, SafeFileHandle questions)
     {
         Node = node;
         _file = file;
-        Capabilities = capabilities;
+        _questions = questions;
+        Capabilities = Ask(file);
+        Mute(questions, EventType.Synchronization);
     }
 
     public InputNode Node { get; }
@@ -36,11 +41,14 @@ internal sealed class EvdevNode : IEvdevNode
     /// <exception cref="IOException">It is there and can't be opened, or is no event node.</exception>
     public static unsafe EvdevNode? Open(InputNode node, string path)
     {
-        var file = Libc.Open(path, Libc.O_RDWR | Libc.O_NONBLOCK | Libc.O_CLOEXEC, 0);
+        const int Flags = Libc.O_NONBLOCK | Libc.O_CLOEXEC;
+        var file = Libc.Open(path, Libc.O_RDWR | Flags, 0);
         var clock = Libc.CLOCK_MONOTONIC;
-        if (!file.IsInvalid && Libc.Ioctl(file, SetClock, &clock) == 0) return new(node, file, Ask(file));
+        var questions = file.IsInvalid || Libc.Ioctl(file, SetClock, &clock) != 0 ? null : Libc.Open(path, Libc.O_RDONLY | Flags, 0);
+        if (questions is { IsInvalid: false }) return new(node, file, questions);
         var error = Marshal.GetLastPInvokeError();
         file.Dispose();
+        questions?.Dispose();
         return error is Libc.ENOENT or Libc.ENODEV or Libc.ENXIO ? null : throw Libc.Error($"{node} can't be listened to: {path}", error);
     }
 
@@ -55,10 +63,9 @@ internal sealed class EvdevNode : IEvdevNode
     // EINVAL: not grabbed; ENODEV: unplugged. In both cases nothing is left to let go of.
     public void Ungrab() => _ = Libc.Ioctl(_file, SetGrab, 0);
 
-    public unsafe bool ReadKeys(KeySet keys)
-    {
-        fixed (byte* bits = keys.Bytes) return Libc.Ioctl(_file, GetKeys, bits) >= 0;
-    }
+    public bool ReadKeys(KeySet keys) => AskKeys(_file, keys);
+
+    public bool PeekKeys(KeySet keys) => AskKeys(_questions, keys);
 
     public unsafe uint ReadLeds()
     {
@@ -73,22 +80,33 @@ internal sealed class EvdevNode : IEvdevNode
         return found;
     }
 
-    // Kernels before 4.4 have no masks: then we are sent what we don't need.
-    public unsafe void KeysOnly()
+    public void KeysOnly()
     {
-        ReadOnlySpan<ushort> muted = [EventType.Relative, EventType.Absolute, EventType.Miscellaneous, EventType.Switch];
+        foreach (var type in (ReadOnlySpan<ushort>)[EventType.Relative, EventType.Absolute, EventType.Miscellaneous, EventType.Switch]) Mute(_file, type);
+    }
+
+    public void Dispose()
+    {
+        _file.Dispose();
+        _questions.Dispose();
+    }
+
+    // Events of this type are no longer sent; of the type synchronization: events of no type (EVIOCSMASK). Kernels before 4.4 have no masks:
+    // then we are sent what we don't need.
+    private static unsafe void Mute(SafeFileHandle file, ushort type)
+    {
         // struct input_mask: type and size of the bitmap, and where it is.
         var nothing = 0ul;
         var mask = stackalloc ulong[2];
-        foreach (var type in muted)
-        {
-            mask[0] = type | ((ulong)sizeof(ulong) << 32);
-            mask[1] = (ulong)&nothing;
-            _ = Libc.Ioctl(_file, SetMask, mask);
-        }
+        mask[0] = type | ((ulong)sizeof(ulong) << 32);
+        mask[1] = (ulong)&nothing;
+        _ = Libc.Ioctl(file, SetMask, mask);
     }
 
-    public void Dispose() => _file.Dispose();
+    private static unsafe bool AskKeys(SafeFileHandle file, KeySet keys)
+    {
+        fixed (byte* bits = keys.Bytes) return Libc.Ioctl(file, GetKeys, bits) >= 0;
+    }
 
     private static InputCapabilities Ask(SafeFileHandle file)
     {

@@ -67,6 +67,9 @@ public interface IEvdevNode : IDisposable
     /// <returns>False: the device has gone.</returns>
     bool ReadKeys(KeySet keys);
 
+    /// <summary>As <see cref="ReadKeys"/>, but nothing is forgotten.</summary>
+    bool PeekKeys(KeySet keys);
+
     /// <summary>The leds that are lit, by code, as bits.</summary>
     uint ReadLeds();
 

@@ -18,7 +18,7 @@ internal sealed record GrabbedNode(IEvdevNode Device, uint Leds, KeySet? Caught)
     /// <returns>False: the device has gone.</returns>
     public static bool ReleaseKeys(IEvdevNode device, KeySet scratch, KeySet? except = null)
     {
-        if (!device.ReadKeys(scratch)) return false;
+        if (!device.PeekKeys(scratch)) return false;
         if (except is not null) scratch.ExceptWith(except);
         var last = scratch.AtMost(KeySet.Capacity - 1);
         for (var code = last; code >= 0; code = scratch.AtMost(code - 1))
@@ -44,7 +44,7 @@ internal sealed record GrabbedNode(IEvdevNode Device, uint Leds, KeySet? Caught)
     private void MakeUp(KeySet caught)
     {
         var now = new KeySet();
-        if (!Device.ReadKeys(now)) return;
+        if (!Device.PeekKeys(now)) return;
         for (var code = caught.AtMost(KeySet.Capacity - 1); code >= 0; code = caught.AtMost(code - 1))
         {
             if (!now.Contains(code)) _ = Device.Inject([new(EventType.Key, (ushort)code, 1), InputEvent.Report]);

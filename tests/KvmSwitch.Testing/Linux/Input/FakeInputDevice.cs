@@ -263,6 +263,18 @@ public sealed class FakeInputDevice
             }
         }
 
+        public bool PeekKeys(KeySet keys)
+        {
+            lock (device._gate)
+            {
+                ObjectDisposedException.ThrowIf(Pipe.Reader.IsClosed, this);
+                keys.Clear();
+                if (device._isGone) return false;
+                foreach (var key in device._down) keys.Add(key);
+                return true;
+            }
+        }
+
         public uint ReadLeds() => device.Leds;
 
         public bool TryReadAxis(ushort code, out int value)
