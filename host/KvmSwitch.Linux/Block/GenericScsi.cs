@@ -15,8 +15,7 @@ internal static class GenericScsi
     /// <exception cref="SwitchException">Refused: the kernel has no such node for it.</exception>
     public static string NodeOf(KernelPaths paths, Device device, string name)
     {
-        var directory = new DirectoryInfo(Path.Combine(paths.Sys, "class/block", name, "device/scsi_generic"));
-        var node = directory.Exists ? directory.EnumerateFileSystemInfos().Select(entry => entry.Name).FirstOrDefault(IsNode) : null;
+        var node = SysfsPath.NamesIn(Path.Combine(paths.Sys, "class/block", name, "device/scsi_generic")).FirstOrDefault(IsNode);
         return node is null
             ? throw new SwitchException(Failure.Refused, $"{device.Id} takes no SCSI commands: the kernel's driver sg isn't loaded; run 'modprobe sg' and try again")
             : Path.Combine(paths.Dev, node);

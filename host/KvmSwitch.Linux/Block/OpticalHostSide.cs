@@ -19,7 +19,7 @@ public sealed class OpticalHostSide : IHostSide
     /// <summary>Properties of the attachment that begin so are for the block node (blockdev-add) of its descriptor.</summary>
     public const string NodePrefix = "node.";
 
-    /// <summary>Those that begin so are for the block node of its claim; all others are for QEMU's device.</summary>
+    /// <summary>Those that begin so are for the block node of its claim.</summary>
     public const string ClaimPrefix = "claim.";
 
     private const int UnlockAttempts = 3;
@@ -126,25 +126,24 @@ public sealed class OpticalHostSide : IHostSide
         // QEMU refuses to open a drive for writing that can't write.
         var isReadOnly = SysfsText.Read(Path.Combine(_paths.Sys, "class/block", name), "ro") == "1";
         var generic = GenericScsi.NodeOf(_paths, device, name);
+        var set = GenericScsi.PrepareSet(_paths, to, generic);
         var claim = Open(device, NodeOf(name), node => _drives.Claim(node, forWriting: !isReadOnly));
+        SafeFileHandle? commands = null;
         try
         {
+            commands = Open(device, generic, _drives.OpenGeneric);
+            // Numbers shift: only unchanged ones after opening prove whose nodes these are.
+            if (Resolve(device) != name || GenericScsi.NodeOf(_paths, device, name) != generic)
+                throw new SwitchException(Failure.Failed, $"{device.Id} was plugged in anew just now: try again");
             var properties = ImmutableDictionary<string, string>.Empty
                 .Add(ClaimPrefix + "driver", "host_device").Add(ClaimPrefix + "read-only", isReadOnly ? "true" : "false")
                 .Add(NodePrefix + "driver", "host_device");
-            var part = new AttachmentPart(0, Driver, properties, Open(device, generic, _drives.OpenGeneric), new(Id: null, Serial: null))
-            {
-                Claim = claim,
-                FdSet = GenericScsi.PrepareSet(_paths, to, generic),
-            };
-            // Numbers shift: only unchanged ones after opening prove whose nodes these are.
-            if (Resolve(device) == name && GenericScsi.NodeOf(_paths, device, name) == generic) return part;
-            part.Dispose();
-            throw new SwitchException(Failure.Failed, $"{device.Id} was plugged in anew just now: try again");
+            return new(0, Driver, properties, commands, new(Id: null, Serial: null)) { Claim = claim, FdSet = set };
         }
         catch
         {
             claim.Dispose();
+            commands?.Dispose();
             throw;
         }
     }
