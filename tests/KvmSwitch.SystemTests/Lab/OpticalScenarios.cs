@@ -23,8 +23,7 @@ public sealed class OpticalScenarios(LabHost lab)
         await lab.SettleAsync();
         foreach (var disc in new[] { 1, 2, 3 })
         {
-            await lab.Hardware.DiscAsync(disc, Stop);
-            await lab.Shell.RunAsync($"timeout 60 sh -c 'until blkid -p /dev/sr0 | grep -q disc{disc}; do sleep 0.3; done'", Stop);
+            await LoadAsync(disc);
             var guest = lab.GuestSide.Sightings.Count;
 
             await lab.RunAsync("give", "disc");
@@ -61,8 +60,7 @@ public sealed class OpticalScenarios(LabHost lab)
         await lab.SettleAsync();
         foreach (var disc in new[] { 1, 2 })
         {
-            await lab.Hardware.DiscAsync(disc, Stop);
-            await lab.Shell.RunAsync($"timeout 60 sh -c 'until blkid -p /dev/sr0 | grep -q disc{disc}; do sleep 0.3; done'", Stop);
+            await LoadAsync(disc);
             await lab.RunAsync("give", "disc");
 
             await lab.TypeInGuestAsync("mkdir -p /mnt && mount -r /dev/sr0 /mnt && cp /mnt/eject /tmp/eject && umount /mnt && /tmp/eject");
@@ -76,13 +74,19 @@ public sealed class OpticalScenarios(LabHost lab)
     public async Task After_QEMU_was_killed_the_drive_is_the_hosts_again()
     {
         await lab.SettleAsync();
-        await lab.Hardware.DiscAsync(1, Stop);
-        await lab.Shell.RunAsync("timeout 60 sh -c 'until blkid -p /dev/sr0 | grep -q disc1; do sleep 0.3; done'", Stop);
+        await LoadAsync(1);
         await lab.RunAsync("give", "disc");
 
         await lab.Shell.RunAsync("kill -9 $(cat /run/kvmswitch/machines/win/qemu.pid)", Stop);
         await lab.WaitForPlacementAsync("disc", "host");
 
         await lab.Shell.RunAsync("mount -r /dev/sr0 /mnt && umount /mnt", Stop);
+    }
+
+    /// <summary>Puts a disc in, and returns once the host can read it.</summary>
+    private async Task LoadAsync(int disc)
+    {
+        await lab.Hardware.DiscAsync(disc, Stop);
+        await lab.Shell.RunAsync($"timeout 60 sh -c 'until blkid -p /dev/sr0 | grep -q disc{disc}; do sleep 0.3; done'", Stop);
     }
 }
